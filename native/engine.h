@@ -1,0 +1,95 @@
+// What the rooms of the addon share of the engine: the tables that JavaScript and native
+// code both see, and the memory that receives go to.
+#pragma once
+#include "module.h"
+
+// Bits of flags[slot]. The same numbers stand in src/engine.ts.
+enum : uint8_t {
+  READABLE = 1,   // a read may succeed; cleared by EAGAIN, or by a short read of a SHORT socket
+  WRITABLE = 2,   // likewise for a write
+  HUP = 4,        // the end (or an error) was seen: no further edge comes for it
+  STREAM = 8,     // a byte stream: a read may ask for less than the caller allows
+  SHORT = 16,     // a read shorter than asked emptied the queue
+  BIG = 32,       // the last read came full: ask for all that the caller allows
+  WATCHED = 64,   // registered with the inner epoll
+  ANCILLARY = 128 // AF_UNIX: a read also ends where descriptors or credentials were attached
+};
+
+// Bits of want[slot].
+enum : uint8_t { WANT_RECV = 1, WANT_READ = 2, WANT_WRITE = 4 };
+
+// Places in io[]: registers between one native call and its caller.
+enum { IO_OFFSET, IO_SLAB, IO_SEQUENCE, IO_NAMELEN, IO_PEERLEN, IO_SAME, IO_PENDING, IO_REFERENCED, IO_IN_TURN, IO_COUNT };
+
+constexpr size_t NAME_SIZE = 128;  // sizeof(struct sockaddr_storage)
+
+constexpr int SMALL_ASK = 8192;
+constexpr int SMALL_RESULT = 4096;
+constexpr int BIG_ASK = 262144;
+
+struct Area {
+  uint8_t *data = nullptr;
+  size_t size = 0;
+  size_t used = 0;
+};
+
+// One class of receive memory: the area in use and the one that follows it.
+struct Slab {
+  Area current, next;
+  int32_t sequence = 0;  // counts the areas, so that JavaScript can tell which one a record means
+};
+
+struct Notifier;
+
+struct Engine {
+  Env *env = nullptr;
+  int epoll = -1;
+  bool closing = false;
+
+  // Tables, an entry a slot; JavaScript owns the memory and replaces it as it grows.
+  size_t slots = 0;
+  int32_t *fds = nullptr;
+  int32_t *generations = nullptr;
+  int32_t *asks = nullptr;  // bytes that a waiting recv() allows
+  uint8_t *flags = nullptr;
+  uint8_t *want = nullptr;
+
+  int32_t *io = nullptr;
+  Bytes name;  // a socket address on its way in or out
+  Bytes peer;  // the address of the last recvfrom
+  int32_t *records = nullptr;
+  size_t records_size = 0;
+  Bytes ring;
+  int32_t *ring_records = nullptr;
+  size_t ring_records_size = 0;
+
+  Slab slabs[2];
+  uint8_t *scratch = nullptr;  // one whole datagram, before it is copied to where its size belongs
+  void *batch = nullptr;       // the datagrams of one recvmmsg: message.cpp
+
+  napi_ref held[12] = {};  // keeps the arrays above alive
+  napi_ref dispatch = nullptr;
+  Notifier *notifier = nullptr;
+  int64_t busy_poll_ns = 0;
+};
+
+// Unmaps engine->batch.
+void free_batch(Engine *engine);
+
+// Remembers a datagram's sender in engine->peer and says whether it is the same as before.
+void note_peer(Engine *engine, const void *name, socklen_t length);
+
+// --- how the engine wakes the event loop: notifier_*.cpp ------------------------------
+
+struct Notifier {
+  virtual ~Notifier() {}
+  // Starts to call wake(engine) on the environment's thread whenever engine->epoll is readable.
+  virtual bool start(Engine *engine, void (*wake)(Engine *)) = 0;
+  // A referenced notifier keeps the event loop alive.
+  virtual void reference(bool on) = 0;
+  // Stops, and calls done(data) once nothing of it is left in the loop; then deletes itself.
+  virtual void close(void (*done)(void *), void *data) = 0;
+};
+
+Notifier *notifier_uv();
+Notifier *notifier_thread();
