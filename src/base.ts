@@ -1,0 +1,391 @@
+// What a socket of either flavour is: it owns one descriptor, and does everything that never
+// waits. Knows no promises.
+import { inspect } from 'node:util';
+import { type Address, type AddressInput, type AnyAddress, decodeAddress, encodeAddress, NEEDS_LOOKUP, targetOf } from './address.ts';
+import { native } from './binding.ts';
+import type { Data } from './bytes.ts';
+import * as constants from './constants.gen.ts';
+import * as engine from './engine.ts';
+import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
+import { getOption, setOption } from './options.ts';
+
+const { AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOMAXCONN } = constants;
+const SOCK_NONBLOCK = constants.SOCK_NONBLOCK ?? 0;
+const SOCK_CLOEXEC = constants.SOCK_CLOEXEC ?? 0;
+
+/** The descriptor of a socket between two owners: `detach()` gives it, `fromHandle` takes it. */
+export interface SocketHandle {
+  fd: number;
+  family: number;
+  type: number;
+  proto: number;
+}
+
+const INT_MAX = 0x7fffffff;
+/** A time too long for a `timeval` or a timer is a mistake in the unit. */
+const MAX_SECONDS = 9_223_372_036;
+
+let defaultTimeout = -1;
+
+/** Seconds, or `null` for none, as `settimeout` takes it. */
+export function checkTimeout(seconds: unknown, name: string): number {
+  if (seconds === null) return -1;
+  if (typeof seconds !== 'number') throw typeError(name, 'a number of seconds or null', seconds);
+  if (!(seconds >= 0 && seconds <= MAX_SECONDS)) {
+    throw new RangeError(`Expected seconds from 0 to ${MAX_SECONDS} for ${name} but received ${seconds}`);
+  }
+  return seconds;
+}
+
+/**
+ * The timeout of sockets made from now on, in seconds; `null` (no timeout) at first.
+ * Python: `socket.getdefaulttimeout`.
+ */
+export function getdefaulttimeout(): number | null {
+  return defaultTimeout < 0 ? null : defaultTimeout;
+}
+
+/** Sets the timeout of sockets made from now on: seconds, 0 for non-blocking, `null` for none. */
+export function setdefaulttimeout(seconds: number | null): void {
+  defaultTimeout = checkTimeout(seconds, 'seconds');
+}
+
+// --- sockets that nobody closed -------------------------------------------------------
+
+// What is remembered of a socket must not hold it: its slot, and the slot's generation, which
+// has moved on if the socket was closed.
+const GENERATIONS = 2 ** 21;
+const MAX_SLOTS = GENERATIONS;
+const unclosed = new FinalizationRegistry((held: number) => {
+  const slot = held % MAX_SLOTS;
+  if (engine.generations[slot]! >>> 0 !== Math.floor(held / MAX_SLOTS)) return;
+  const fd = engine.fds[slot]!;
+  const local = describeName(native.getsockname(fd));
+  const remote = describeName(native.getpeername(fd));
+  engine.closeSlot(slot, true);
+  process.emitWarning(`unclosed socket: fd ${fd}${local && `, local ${local}`}${remote && `, peer ${remote}`}`, {
+    type: 'ResourceWarning',
+    detail: 'The socket was collected without close(): keep it in a variable until it is closed, or use `using`.',
+  });
+});
+
+function describeName(result: number): string {
+  if (result < 0) return '';
+  const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!);
+  return address === '' ? '' : inspect(address, { breakLength: Number.POSITIVE_INFINITY });
+}
+
+const families = ['UNIX', 'INET', 'INET6', 'NETLINK', 'PACKET', 'VSOCK', 'CAN', 'ALG', 'BLUETOOTH', 'TIPC', 'QIPCRTR'];
+const types = ['STREAM', 'DGRAM', 'RAW', 'RDM', 'SEQPACKET'];
+
+function nameOf(prefix: string, names: readonly string[], value: number): string {
+  const table = constants as unknown as Record<string, unknown>;
+  const name = names.find((each) => table[prefix + each] === value);
+  return name === undefined ? String(value) : prefix + name;
+}
+
+// --- the socket -----------------------------------------------------------------------
+
+// A read that comes short has emptied the queue only where nothing but the end of the queue
+// ends a read: in TCP and AF_UNIX streams (see engine.cpp for their exceptions), not in SCTP or
+// kernel TLS, whose streams have records.
+function kindOf(family: number, type: number, proto: number): number {
+  if (type !== SOCK_STREAM) return 0;
+  if (family === AF_UNIX) return engine.STREAM | engine.SHORT | engine.ANCILLARY;
+  const tcp = (family === AF_INET || family === AF_INET6) && (proto === 0 || proto === IPPROTO_TCP);
+  return tcp ? engine.STREAM | engine.SHORT : engine.STREAM;
+}
+
+/** The descriptor's owner, and the calls that never wait. */
+export abstract class BaseSocket<F extends number = number> {
+  /** The place in the engine's tables; -1 once closed. @internal */
+  slot = -1;
+  /** Seconds; -1 for none. @internal */
+  timeout: number;
+  // family, type and protocol in one small integer: a socket may be one of ten thousand.
+  #kind: number;
+
+  /** Takes ownership of `fd`, which is closed if that fails. @internal */
+  constructor(fd: number, family: number, type: number, proto: number) {
+    this.timeout = defaultTimeout;
+    this.#kind = family | (type << 8) | (proto << 12);
+    this.slot = engine.openSlot(fd, kindOf(family, type, proto));
+    unclosed.register(this, this.slot + (engine.generations[this.slot]! >>> 0) * MAX_SLOTS);
+  }
+
+  /** A socket of the same flavour and kind on a new descriptor. @internal */
+  abstract adopt(fd: number): BaseSocket<F>;
+
+  /** The address family, such as `AF_INET`. */
+  get family(): number {
+    return this.#kind & 0xff;
+  }
+
+  /** The socket's type, such as `SOCK_STREAM`, without `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. */
+  get type(): number {
+    return (this.#kind >> 8) & 0xf;
+  }
+
+  /** The protocol, as it was given or found: 0 is the family's default. */
+  get proto(): number {
+    return this.#kind >>> 12;
+  }
+
+  /** Whether the socket was closed or detached. */
+  get closed(): boolean {
+    return this.slot < 0;
+  }
+
+  /** @internal */
+  get isUnix(): boolean {
+    return (this.#kind & 0xff) === AF_UNIX;
+  }
+
+  /** @internal */
+  get isUnixDatagram(): boolean {
+    return (this.#kind & 0xfff) === (AF_UNIX | (SOCK_DGRAM << 8));
+  }
+
+  /** @internal */
+  get isUdp(): boolean {
+    const { family, proto } = this;
+    return this.type === SOCK_DGRAM && (family === AF_INET || family === AF_INET6) && (proto === 0 || proto === IPPROTO_UDP);
+  }
+
+  /** Whether messages come one by one, with an address each. @internal */
+  get isDatagram(): boolean {
+    const type = (this.#kind >> 8) & 0xf;
+    return type !== SOCK_STREAM && type !== SOCK_SEQPACKET;
+  }
+
+  /** The descriptor of an open socket; what was gathered to send goes out first. @internal */
+  descriptor(syscall: string): number {
+    if (this.slot < 0) throw closedError(syscall);
+    engine.flush();
+    return engine.fds[this.slot]!;
+  }
+
+  /** The descriptor's number; -1 once closed. It stays the socket's own. */
+  fileno(): number {
+    return this.slot < 0 ? -1 : engine.fds[this.slot]!;
+  }
+
+  /**
+   * Gives the socket a local address. Hosts are numeric, `""` (any) or `"localhost"`; another
+   * name would block and is refused: `await gethostbyname(name)` first.
+   *
+   * bind(2). Errors: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; for AF_UNIX `ENOENT`, `ENOTDIR`.
+   */
+  bind(address: AddressInput<F>): void {
+    const fd = this.descriptor('bind');
+    const length = encodeAddress(this.family, address, engine.name, 'address');
+    if (length === NEEDS_LOOKUP) {
+      const host = String((address as readonly unknown[])[0]);
+      throw addressInfoError(
+        'EAI_NONAME',
+        'getaddrinfo',
+        `bind does not look up names, which may block: await gethostbyname(${JSON.stringify(host)}) first`,
+      );
+    }
+    const r = native.bind(fd, length);
+    if (r < 0) throw systemError(r, 'bind', targetOf(this.family, address));
+  }
+
+  /**
+   * Makes the socket accept connections. `backlog` is the kernel's own queue of connections that
+   * wait to be accepted; a negative one counts as 0, and the kernel caps it at
+   * `/proc/sys/net/core/somaxconn`. listen(2).
+   */
+  listen(backlog: number = Math.min(SOMAXCONN, 128)): void {
+    const n = checkInteger('backlog', backlog, -INT_MAX - 1, INT_MAX);
+    const r = native.listen(this.descriptor('listen'), Math.max(0, n));
+    if (r < 0) throw systemError(r, 'listen');
+  }
+
+  /** Ends one direction or both: `SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`. shutdown(2). */
+  shutdown(how: number): void {
+    checkInteger('how', how, 0, 2);
+    const r = native.shutdown(this.descriptor('shutdown'), how);
+    if (r < 0) throw systemError(r, 'shutdown');
+  }
+
+  /** The local address. getsockname(2). */
+  getsockname(): Address<F> {
+    const r = native.getsockname(this.descriptor('getsockname'));
+    if (r < 0) throw systemError(r, 'getsockname');
+    return this.#nameOut();
+  }
+
+  /** The address of the other end. getpeername(2). Errors: `ENOTCONN`. */
+  getpeername(): Address<F> {
+    const r = native.getpeername(this.descriptor('getpeername'));
+    if (r < 0) throw systemError(r, 'getpeername');
+    return this.#nameOut();
+  }
+
+  #nameOut(): Address<F> {
+    return decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!) as AnyAddress as Address<F>;
+  }
+
+  /**
+   * A socket option: as a number, or as a `Buffer` of at most `buflen` bytes. getsockopt(2);
+   * docs/options.md lists the options.
+   */
+  getsockopt(level: number, name: number): number;
+  getsockopt(level: number, name: number, buflen: number): Buffer;
+  getsockopt(level: number, name: number, buflen?: number): number | Buffer;
+  getsockopt(level: number, name: number, buflen?: number): number | Buffer {
+    return getOption(this.descriptor('getsockopt'), level, name, buflen);
+  }
+
+  /**
+   * Sets a socket option: a number, a boolean, bytes (a string is its UTF-8), or `null` together
+   * with the length of the value. setsockopt(2).
+   */
+  setsockopt(level: number, name: number, value: number | boolean | Data | null, optlen?: number): void {
+    setOption(this.descriptor('setsockopt'), level, name, value, optlen);
+    // Kernel TLS makes records of the stream.
+    if (level === IPPROTO_TCP && name === constants.TCP_ULP) engine.flags[this.slot]! &= ~engine.SHORT;
+  }
+
+  /**
+   * How long a call may take as a whole, in seconds: `null` waits for ever, 0 never waits
+   * (`EAGAIN`, `EINPROGRESS` from `connect`). It holds for calls made from now on.
+   */
+  settimeout(seconds: number | null): void {
+    this.timeout = checkTimeout(seconds, 'seconds');
+  }
+
+  /** The timeout in seconds, or `null`. */
+  gettimeout(): number | null {
+    return this.timeout < 0 ? null : this.timeout;
+  }
+
+  /** `setblocking(true)` is `settimeout(null)`, `setblocking(false)` is `settimeout(0)`. */
+  setblocking(flag: boolean): void {
+    this.timeout = flag ? -1 : 0;
+  }
+
+  /** Whether calls wait: false if the timeout is 0. */
+  getblocking(): boolean {
+    return this.timeout !== 0;
+  }
+
+  /** Whether programs started from now on inherit the descriptor: false at first. */
+  get_inheritable(): boolean {
+    const r = native.inheritable(this.descriptor('fcntl'), -1);
+    if (r < 0) throw systemError(r, 'fcntl');
+    return r === 1;
+  }
+
+  /** Lets programs started from now on inherit the descriptor, or not (FD_CLOEXEC). */
+  set_inheritable(inheritable: boolean): void {
+    const r = native.inheritable(this.descriptor('fcntl'), inheritable ? 1 : 0);
+    if (r < 0) throw systemError(r, 'fcntl');
+  }
+
+  /** A second socket on the same connection, with a descriptor and the same timeout of its own. */
+  dup(): this {
+    const fd = native.dup(this.descriptor('dup'));
+    if (fd < 0) throw systemError(fd, 'dup');
+    const copy = this.adopt(fd);
+    copy.timeout = this.timeout;
+    return copy as this;
+  }
+
+  /** Gives the slot back; the handle if the descriptor stays open. @internal */
+  protected release(close: boolean): SocketHandle {
+    const handle = { fd: this.fileno(), family: this.family, type: this.type, proto: this.proto };
+    const { slot } = this;
+    this.slot = -1;
+    const r = engine.closeSlot(slot, close);
+    if (r < 0) throw systemError(r, 'close');
+    return handle;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const what = `${nameOf('AF_', families, this.family)} ${nameOf('SOCK_', types, this.type)}`;
+    if (this.slot < 0) return `<Socket closed ${what}>`;
+    const fd = engine.fds[this.slot]!;
+    const local = describeName(native.getsockname(fd));
+    const remote = describeName(native.getpeername(fd));
+    return `<Socket fd=${fd} ${what}${local && ` local=${local}`}${remote && ` peer=${remote}`}>`;
+  }
+}
+
+// --- making them ----------------------------------------------------------------------
+
+/** How a flavour makes its socket of a descriptor. */
+export type Construct<S> = new (fd: number, family: number, type: number, proto: number) => S;
+
+function checkKind(family: number, type: number, proto: number): void {
+  checkInteger('family', family, 0, 0xff);
+  checkInteger('type', type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), 0, 0xf);
+  checkInteger('proto', proto, 0, 0x3ffff);
+}
+
+/** socket(2) for either flavour. @internal */
+export function openSocket<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): S {
+  checkKind(family, checkInteger('type', type, 0, INT_MAX), proto);
+  engine.ensureStarted();
+  const plain = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const fd = native.socket(family, plain, proto);
+  if (fd < 0) throw systemError(fd, 'socket');
+  return made(make, fd, family, type, proto);
+}
+
+function made<S extends BaseSocket>(make: Construct<S>, fd: number, family: number, type: number, proto: number): S {
+  const socket = new make(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
+  if ((type & SOCK_NONBLOCK) !== 0) socket.timeout = 0;
+  return socket;
+}
+
+/** socketpair(2) for either flavour. @internal */
+export function openPair<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): [S, S] {
+  checkKind(family, checkInteger('type', type, 0, INT_MAX), proto);
+  engine.ensureStarted();
+  const r = native.socketpair(family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
+  if (r < 0) throw systemError(r, 'socketpair');
+  const [one, two] = [engine.io[0]!, engine.io[1]!];
+  return [made(make, one, family, type, proto), made(make, two, family, type, proto)];
+}
+
+/** Adopts a handle for either flavour. @internal */
+export function adoptHandle<S extends BaseSocket>(make: Construct<S>, handle: unknown): S {
+  if (typeof handle !== 'object' || handle === null) throw typeError('handle', 'a handle of detach()', handle);
+  const { fd, family, type, proto } = handle as Record<string, unknown>;
+  checkInteger('handle.fd', fd, 0, INT_MAX);
+  checkInteger('handle.family', family, 0, 0xff);
+  checkInteger('handle.type', type, 0, 0xf);
+  checkInteger('handle.proto', proto, 0, 0x3ffff);
+  engine.ensureStarted();
+  const r = native.adopt(fd as number);
+  if (r < 0) throw systemError(r, 'fcntl');
+  return new make(fd as number, family as number, type as number, proto as number);
+}
+
+/** A duplicate of any descriptor for either flavour; detects what is not given. @internal */
+export function duplicate<S extends BaseSocket>(
+  make: Construct<S>,
+  fd: number,
+  family: number | undefined,
+  type: number | undefined,
+  proto: number | undefined,
+): S {
+  checkInteger('fd', fd, 0, INT_MAX);
+  const { SOL_SOCKET, SO_DOMAIN, SO_TYPE, SO_PROTOCOL } = constants;
+  const detected = (name: number | undefined): number => getOption(fd, SOL_SOCKET, name as number) as number;
+  const kind = {
+    family: family === undefined ? detected(SO_DOMAIN) : checkInteger('family', family, 0, 0xff),
+    type: type === undefined ? detected(SO_TYPE) : checkInteger('type', type, 0, 0xf),
+    proto: proto === undefined ? detected(SO_PROTOCOL) : checkInteger('proto', proto, 0, 0x3ffff),
+  };
+  const copy = native.dup(fd);
+  if (copy < 0) throw systemError(copy, 'dup');
+  try {
+    return adoptHandle(make, { fd: copy, ...kind });
+  } catch (error) {
+    native.close(copy);
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+// A call that waits: what it is, who waits for it, and what ends it early (a deadline, a
+// signal). Knows nothing of descriptors.
+import { onAbort } from './abort.ts';
+import type { Reject, Resolve } from './deferred.ts';
+import type { Operation } from './ops.ts';
+
+/** One waiting call, a link of its direction's queue. */
+export class Pending {
+  next: Pending | undefined = undefined;
+  operation: Operation<unknown, unknown>;
+  argument: unknown;
+  count: number;
+  msgFlags: number;
+  resolve: Resolve;
+  reject: Reject;
+  cancellation: Cancellation | undefined = undefined;
+
+  constructor(
+    operation: Operation<never, unknown>,
+    argument: unknown,
+    count: number,
+    msgFlags: number,
+    resolve: Resolve,
+    reject: Reject,
+  ) {
+    this.operation = operation as Operation<unknown, unknown>;
+    this.argument = argument;
+    this.count = count;
+    this.msgFlags = msgFlags;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+/** Whose waiting calls can be ended early. */
+export interface Cancellable<P> {
+  aborted(pending: P, reason: unknown): void;
+  timedOut(pending: P): void;
+}
+
+/** The early ends of one waiting call. It is its own node in the list of its duration. */
+export class Cancellation<P = unknown> {
+  #owner: Cancellable<P>;
+  #pending: P;
+  #forget: (() => void) | undefined = undefined;
+  /** In the list of its duration, as long as `list` is set. */
+  list: Deadlines | undefined = undefined;
+  previous: Cancellation | undefined = undefined;
+  next: Cancellation | undefined = undefined;
+  at = 0;
+
+  /** `seconds`: how long the call may take from now; negative for no limit. */
+  constructor(owner: Cancellable<P>, pending: P, seconds: number, signal: AbortSignal | undefined) {
+    this.#owner = owner;
+    this.#pending = pending;
+    if (seconds >= 0) addDeadline(this as Cancellation, seconds * 1000);
+    if (signal !== undefined) this.#forget = onAbort(signal, () => owner.aborted(pending, signal.reason));
+  }
+
+  /** The call is over. */
+  stop(): void {
+    this.list?.remove(this as Cancellation);
+    this.#forget?.();
+  }
+
+  expire(): void {
+    this.#owner.timedOut(this.#pending);
+  }
+}
+
+// The deadlines of one duration, which end in the order in which they began: one timer serves
+// them all, and a call that is over in time touches no timer. (A timer a call costs more than
+// the call.)
+class Deadlines {
+  readonly ms: number;
+  #first: Cancellation | undefined = undefined;
+  #last: Cancellation | undefined = undefined;
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+
+  add(deadline: Cancellation): void {
+    deadline.list = this;
+    deadline.at = performance.now() + this.ms;
+    deadline.previous = this.#last;
+    if (this.#last === undefined) this.#first = deadline;
+    else this.#last.next = deadline;
+    this.#last = deadline;
+  }
+
+  remove(deadline: Cancellation): void {
+    const { previous, next } = deadline;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    deadline.list = deadline.previous = deadline.next = undefined;
+  }
+
+  /** The timer holds nothing alive: that is the pending call's business. */
+  sleep(ms: number): void {
+    setTimeout(() => this.#fire(), Math.min(Math.ceil(ms), 0x7fffffff)).unref();
+  }
+
+  #fire(): void {
+    const now = performance.now();
+    for (let first = this.#first; first !== undefined && first.at <= now; first = this.#first) {
+      this.remove(first);
+      first.expire();
+    }
+    if (this.#first !== undefined) this.sleep(this.#first.at - performance.now());
+    else lists.delete(this.ms);
+  }
+}
+
+const lists = new Map<number, Deadlines>();
+
+function addDeadline(deadline: Cancellation, ms: number): void {
+  let list = lists.get(ms);
+  if (list === undefined) {
+    list = new Deadlines(ms);
+    lists.set(ms, list);
+    list.sleep(ms);
+  }
+  list.add(deadline);
+}

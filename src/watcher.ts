@@ -1,0 +1,412 @@
+// Waiting on the event loop: a queue of calls a direction, first in first out, that the engine
+// wakes when the socket is ready. A call is tried once and waits if it would block; it ends when
+// it is done, at its deadline, by its signal, or when the socket is closed. Knows nothing of what
+// the calls do: that is ops.ts.
+import { BaseSocket, type SocketHandle } from './base.ts';
+import { noBytes, type Data } from './bytes.ts';
+import { MSG_DONTWAIT } from './constants.gen.ts';
+import { deferred, done, type Reject, type Resolve, rejectNext, resolveNext } from './deferred.ts';
+import * as engine from './engine.ts';
+import { closedError, type SocketError, systemError, timeoutError, wouldBlockError } from './errors.ts';
+import { resolveAddress } from './names.ts';
+import * as ops from './ops.ts';
+import { BLOCKED, BUSY, neverWaits, type Operation, type Outcome, READ } from './ops.ts';
+import { Cancellation, Pending } from './pending.ts';
+import { type Readiness, Waits } from './readiness.ts';
+
+// Bits of #state.
+const UNREFERENCED = 1;
+const IN_RING = 2;
+
+/** A socket whose calls wait on the event loop. */
+export abstract class WatchedSocket<F extends number = number> extends BaseSocket<F> implements engine.Waiter {
+  // The queues of waiting calls, a first and a last each. A small send that is in the engine's
+  // ring comes before the writes that are queued.
+  #reads: Pending | undefined = undefined;
+  #lastRead: Pending | undefined = undefined;
+  #writes: Pending | undefined = undefined;
+  #lastWrite: Pending | undefined = undefined;
+  #waits: Waits | undefined = undefined;
+  #state = 0;
+
+  // --- trying and waiting ---------------------------------------------------------------
+
+  // Tries at once where the socket may be ready and nobody waits in front; waits otherwise.
+  /** @internal */
+  protected run<A, T>(operation: Operation<A, T>, argument: A, count: number, msgFlags: number, signal?: AbortSignal): Promise<T> {
+    const { slot } = this;
+    if (slot < 0) throw closedError(operation.syscall);
+    const reading = operation.direction === READ;
+    const once = this.timeout === 0 || neverWaits(msgFlags);
+    let outcome: Outcome<T> = BLOCKED;
+    if (reading ? this.#reads === undefined : this.#writes === undefined && (this.#state & IN_RING) === 0) {
+      // A call that never waits asks the kernel whatever the engine knew last.
+      const ready = (engine.flags[slot]! & (reading ? engine.READABLE : engine.WRITABLE)) !== 0;
+      if (once || (ready && engine.spend())) {
+        outcome = operation.attempt(this, argument, count, msgFlags);
+        if (outcome !== BLOCKED && outcome !== BUSY) return outcome === undefined ? (done as Promise<T>) : Promise.resolve(outcome);
+      }
+    }
+    if (once) throw outcome === BUSY ? ops.wouldBlock(operation, true) : wouldBlockAfter(operation, argument);
+    return this.#park(operation, argument, count, msgFlags, signal, outcome === BUSY);
+  }
+
+  #park<A, T>(
+    operation: Operation<A, T>,
+    argument: A,
+    count: number,
+    msgFlags: number,
+    signal: AbortSignal | undefined,
+    busy: boolean,
+  ): Promise<T> {
+    const { slot, timeout } = this;
+    engine.watch(slot);
+    const promise = deferred();
+    const pending = new Pending(operation, argument, count, msgFlags, resolveNext, rejectNext);
+    if (timeout > 0 || signal !== undefined) {
+      pending.cancellation = new Cancellation(this, pending, timeout === 0 ? -1 : timeout, signal);
+    }
+    let first: boolean;
+    let ready: number;
+    if (operation.direction === READ) {
+      first = this.#reads === undefined;
+      if (first) this.#reads = pending;
+      else this.#lastRead!.next = pending;
+      this.#lastRead = pending;
+      ready = engine.READABLE;
+    } else {
+      first = this.#writes === undefined;
+      if (first) this.#writes = pending;
+      else this.#lastWrite!.next = pending;
+      this.#lastWrite = pending;
+      ready = engine.WRITABLE;
+    }
+    if (first) {
+      if (busy) engine.retryLater(this);
+      // Ready, yet not served: this turn's budget is spent.
+      else if ((engine.flags[slot]! & ready) !== 0 && !ops.isHold(operation)) engine.postpone(this);
+      this.#arm();
+    }
+    return promise as Promise<T>;
+  }
+
+  // Tells the engine what the calls at the heads of the queues wait for.
+  #arm(): void {
+    const { slot } = this;
+    const read = this.#reads;
+    let wanted = this.#waits === undefined ? 0 : this.#waits.wanted();
+    if (read !== undefined) {
+      if (read.operation.native) {
+        engine.asks[slot] = read.count;
+        wanted |= engine.WANT_RECV;
+      } else wanted |= engine.WANT_READ;
+    }
+    if (this.#writes !== undefined) wanted |= engine.WANT_WRITE;
+    engine.want[slot] = wanted;
+    engine.setWaiter(slot, wanted === 0 ? undefined : this, (this.#state & UNREFERENCED) === 0);
+  }
+
+  #shift(reading: boolean): Pending {
+    let pending: Pending;
+    if (reading) {
+      pending = this.#reads!;
+      this.#reads = pending.next;
+    } else {
+      pending = this.#writes!;
+      this.#writes = pending.next;
+    }
+    pending.cancellation?.stop();
+    return pending;
+  }
+
+  // Serves a queue from its head for as long as the kernel goes along.
+  #drive(reading: boolean): void {
+    const ready = reading ? engine.READABLE : engine.WRITABLE;
+    for (;;) {
+      const { slot } = this;
+      const pending = reading ? this.#reads : this.#writes;
+      if (slot < 0 || pending === undefined || (!reading && (this.#state & IN_RING) !== 0)) break;
+      if ((engine.flags[slot]! & ready) === 0) break;
+      if (!engine.spend()) {
+        engine.postpone(this);
+        break;
+      }
+      const { operation, argument, count, msgFlags } = pending;
+      let outcome: Outcome<unknown>;
+      try {
+        outcome = operation.attempt(this, argument, count, msgFlags);
+      } catch (error) {
+        this.#shift(reading).reject(error);
+        continue;
+      }
+      if (outcome === BLOCKED || outcome === BUSY) {
+        if (neverWaits(msgFlags) && !ops.isHold(operation)) {
+          this.#shift(reading).reject(ops.wouldBlock(operation, outcome === BUSY));
+          continue;
+        }
+        if (outcome === BUSY) engine.retryLater(this);
+        break;
+      }
+      this.#shift(reading).resolve(outcome);
+    }
+    if (this.slot >= 0) this.#arm();
+  }
+
+  /** @internal */
+  received(result: number, offset: number, which: number, sequence: number): void {
+    const pending = this.#shift(true);
+    if (result > 0) pending.resolve(engine.piece(result, offset, which, sequence));
+    else if (result === 0) pending.resolve(noBytes);
+    else pending.reject(systemError(result, 'recv'));
+    if (this.#reads === undefined) this.#arm();
+    else this.#drive(true);
+  }
+
+  /** @internal */
+  readable(): void {
+    this.#checkWaits();
+    this.#drive(true);
+  }
+
+  /** @internal */
+  writable(): void {
+    this.#checkWaits();
+    this.#drive(false);
+  }
+
+  /** @internal */
+  flushed(result: number, offset: number, length: number, resolve: Resolve, reject: Reject, all: boolean): void {
+    this.#state &= ~IN_RING;
+    if (result === length || (result >= 0 && !all)) resolve(all ? undefined : result);
+    else if (result >= 0 || ops.isBlocked(result)) this.#unsent(Math.max(0, result), offset, length, resolve, reject, all);
+    else reject(all ? Object.assign(systemError(result, 'send'), { bytesSent: 0 }) : systemError(result, 'send'));
+    if (this.#writes !== undefined) this.#drive(false);
+  }
+
+  // What the kernel did not take of a small send waits like any other, in front of the others.
+  #unsent(sent: number, offset: number, length: number, resolve: Resolve, reject: Reject, all: boolean): void {
+    engine.flags[this.slot]! &= ~engine.WRITABLE;
+    const operation = all ? ops.sendall : ops.send;
+    const view = Buffer.from(engine.ring.subarray(offset, offset + length));
+    const argument = all ? { view, sent } : view;
+    if (this.timeout === 0) {
+      reject(wouldBlockAfter(operation, argument));
+      return;
+    }
+    const pending = new Pending(operation, argument, length, 0, resolve, reject);
+    if (this.timeout > 0) pending.cancellation = new Cancellation(this, pending, this.timeout, undefined);
+    pending.next = this.#writes;
+    if (this.#writes === undefined) this.#lastWrite = pending;
+    this.#writes = pending;
+    try {
+      engine.watch(this.slot);
+      this.#arm();
+    } catch (error) {
+      this.#fail(pending, error);
+    }
+  }
+
+  // --- ending a wait early ----------------------------------------------------------------
+
+  // Takes a call out of its queue, wherever it stands; false if it is over.
+  #remove(pending: Pending): boolean {
+    const reading = pending.operation.direction === READ;
+    let before: Pending | undefined;
+    let at = reading ? this.#reads : this.#writes;
+    while (at !== undefined && at !== pending) {
+      before = at;
+      at = at.next;
+    }
+    if (at === undefined) return false;
+    if (before === undefined) this.#shift(reading);
+    else {
+      before.next = pending.next;
+      if (pending.next === undefined) {
+        if (reading) this.#lastRead = before;
+        else this.#lastWrite = before;
+      }
+      pending.cancellation?.stop();
+    }
+    return true;
+  }
+
+  #fail(pending: Pending, reason: unknown): void {
+    if (!this.#remove(pending)) return;
+    if (pending.operation === ops.sendall) noteSent(reason, (pending.argument as ops.Outgoing).sent);
+    pending.reject(reason);
+    if (ops.isHold(pending.operation)) (pending.argument as AbortController).abort();
+    if (this.slot >= 0) this.#drive(pending.operation.direction === READ);
+  }
+
+  /** @internal */
+  aborted(pending: Pending, reason: unknown): void {
+    const connecting = pending.operation.syscall === 'connect';
+    this.#fail(pending, reason);
+    // Whether the connection comes about after all cannot be known any more.
+    if (connecting) this.close();
+  }
+
+  /** @internal */
+  timedOut(pending: Pending): void {
+    const { syscall } = pending.operation;
+    const target = pending.operation === ops.connect ? (pending.argument as ops.Connecting).target : undefined;
+    this.#fail(pending, timeoutError(syscall, target));
+  }
+
+  #rejectAll(): void {
+    const lists = [this.#reads, this.#writes];
+    this.#reads = this.#writes = undefined;
+    const error = closedError('close');
+    for (let pending of lists) {
+      for (; pending !== undefined; pending = pending.next) {
+        pending.cancellation?.stop();
+        const reason = closedError(pending.operation.syscall);
+        if (pending.operation === ops.sendall) noteSent(reason, (pending.argument as ops.Outgoing).sent);
+        pending.reject(reason);
+        if (ops.isHold(pending.operation)) (pending.argument as AbortController).abort();
+      }
+    }
+    this.#waits?.rejectAll(error);
+    this.#waits = undefined;
+  }
+
+  // Holds the writing direction while a name is looked up, then goes on with the real call.
+  /** @internal */
+  protected afterLookup<T>(
+    hold: Operation<AbortController, never>,
+    address: unknown,
+    msgFlags: number,
+    signal: AbortSignal | undefined,
+    go: (pending: Pending, name: Uint8Array) => void,
+  ): Promise<T> {
+    const lookup = new AbortController();
+    const once = this.timeout === 0 ? msgFlags | MSG_DONTWAIT : msgFlags;
+    const promise = this.#park(hold, lookup, 0, once, signal, false);
+    const pending = this.#lastWrite!;
+    resolveAddress(this.family, address, { signal: lookup.signal }).then(
+      (name) => {
+        if (lookup.signal.aborted) return;
+        go(pending, name);
+        engine.flags[this.slot]! |= engine.WRITABLE;
+        this.#drive(false);
+      },
+      (error) => this.#fail(pending, error),
+    );
+    return promise as Promise<T>;
+  }
+
+  /** Whether calls wait to read. @internal */
+  protected get reading(): boolean {
+    return this.#reads !== undefined;
+  }
+
+  /** Whether calls wait to write. @internal */
+  protected get writing(): boolean {
+    return this.#writes !== undefined;
+  }
+
+  // --- small sends ----------------------------------------------------------------------------
+
+  // Whether a send goes through the engine's ring: small, and nothing in front of it.
+  /** @internal */
+  protected gathers(data: Data): boolean {
+    const { slot } = this;
+    return (
+      slot >= 0 &&
+      this.#writes === undefined &&
+      (this.#state & IN_RING) === 0 &&
+      (engine.flags[slot]! & engine.WRITABLE) !== 0 &&
+      (data instanceof Uint8Array
+        ? data.length <= engine.GATHER_SIZE && data.length > 0
+        : typeof data === 'string' && data.length * 3 <= engine.GATHER_SIZE) &&
+      engine.spend()
+    );
+  }
+
+  /** @internal */
+  protected gather(data: Uint8Array | string, all: boolean): Promise<unknown> {
+    this.#state |= IN_RING;
+    return engine.gather(this, this.slot, data, typeof data === 'string' ? data.length * 3 : data.length, all);
+  }
+
+  // --- readiness without a transfer -----------------------------------------------------------
+
+  /** @internal */
+  protected ready(asked: number, signal: AbortSignal | undefined): Promise<Readiness> {
+    const ready = Waits.poll(this.descriptor('poll'), asked);
+    if (ready !== undefined) return Promise.resolve(ready);
+    if (this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
+    engine.watch(this.slot);
+    this.#waits ??= new Waits(() => this.#afterWaits());
+    const promise = this.#waits.add(asked, this.timeout, signal);
+    this.#arm();
+    return promise;
+  }
+
+  #checkWaits(): void {
+    if (this.#waits !== undefined && this.slot >= 0) this.#waits.check(engine.fds[this.slot]!);
+  }
+
+  #afterWaits(): void {
+    if (this.#waits?.empty) this.#waits = undefined;
+    if (this.slot >= 0) this.#arm();
+  }
+
+  // --- ending -------------------------------------------------------------------------------
+
+  /**
+   * Closes the descriptor. What was given to `send` before is handed to the kernel first; calls
+   * that wait reject with `ClosedError`. Closing twice does nothing.
+   */
+  close(): void {
+    if (this.slot < 0) return;
+    this.#end(true);
+  }
+
+  /**
+   * Gives up the descriptor without closing it: the handle can be sent to another thread, and
+   * `fromHandle` makes a socket of it. The descriptor stays non-blocking (O_NONBLOCK) and
+   * close-on-exec. Calls that wait reject with `ClosedError`.
+   */
+  detach(): SocketHandle {
+    if (this.slot < 0) throw closedError('detach');
+    return this.#end(false);
+  }
+
+  #end(close: boolean): SocketHandle {
+    engine.flush();
+    this.#rejectAll();
+    engine.setWaiter(this.slot, undefined, (this.#state & UNREFERENCED) === 0);
+    return this.release(close);
+  }
+
+  /** Lets the process end although calls on this socket wait. */
+  unref(): this {
+    return this.#reference(false);
+  }
+
+  /** Calls on this socket that wait keep the process alive: so from the start. */
+  ref(): this {
+    return this.#reference(true);
+  }
+
+  #reference(on: boolean): this {
+    const was = (this.#state & UNREFERENCED) === 0;
+    if (was === on || this.slot < 0) return this;
+    this.#state ^= UNREFERENCED;
+    if (this.#reads !== undefined || this.#writes !== undefined || this.#waits !== undefined) engine.countPending(on ? 1 : -1);
+    return this;
+  }
+}
+
+function noteSent(reason: unknown, sent: number): void {
+  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason)) {
+    (reason as { bytesSent?: number }).bytesSent = sent;
+  }
+}
+
+function wouldBlockAfter(operation: unknown, argument: unknown): SocketError {
+  const error = ops.wouldBlock(operation, false);
+  if (operation === ops.sendall) error.bytesSent = (argument as ops.Outgoing).sent;
+  return error;
+}
