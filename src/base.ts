@@ -318,15 +318,16 @@ export abstract class BaseSocket<F extends number = number> {
 /** How a flavour makes its socket of a descriptor. */
 export type Construct<S> = new (fd: number, family: number, type: number, proto: number) => S;
 
-function checkKind(family: number, type: number, proto: number): void {
-  checkInteger('family', family, 0, 0xff);
-  checkInteger('type', type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), 0, 0xf);
-  checkInteger('proto', proto, 0, 0x3ffff);
+// Numbers that the kernel does not know are its to refuse; those that it does know are small.
+function checkKind(family: unknown, type: unknown, proto: unknown): void {
+  checkInteger('family', family, 0, INT_MAX);
+  checkInteger('type', type, 0, INT_MAX);
+  checkInteger('proto', proto, 0, INT_MAX);
 }
 
 /** socket(2) for either flavour. @internal */
 export function openSocket<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): S {
-  checkKind(family, checkInteger('type', type, 0, INT_MAX), proto);
+  checkKind(family, type, proto);
   engine.ensureStarted();
   const plain = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
   const fd = native.socket(family, plain, proto);
@@ -342,7 +343,7 @@ function made<S extends BaseSocket>(make: Construct<S>, fd: number, family: numb
 
 /** socketpair(2) for either flavour. @internal */
 export function openPair<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): [S, S] {
-  checkKind(family, checkInteger('type', type, 0, INT_MAX), proto);
+  checkKind(family, type, proto);
   engine.ensureStarted();
   const r = native.socketpair(family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
   if (r < 0) throw systemError(r, 'socketpair');

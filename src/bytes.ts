@@ -42,5 +42,5 @@ function checkAttached(buffer: ArrayBufferLike, length: number, name: string): v
 
 /** The error for memory that is gone: transferred to another thread, or shrunk. */
 export function detachedError(name: string): TypeError {
-  return new TypeError(`The memory of ${name} is gone: its ArrayBuffer was detached or resized`);
+  return new TypeError(`Expected memory that is there for ${name} but received a detached or resized ArrayBuffer`);
 }

@@ -24,13 +24,14 @@ export interface SocketErrorInit extends ErrorTarget {
  */
 export class SocketError extends Error {
   code: string;
-  errno?: number;
-  syscall?: string;
-  address?: string;
-  port?: number;
-  path?: string;
+  // Declared, not defined: a field that an error does not have is not there at all.
+  declare errno?: number;
+  declare syscall?: string;
+  declare address?: string;
+  declare port?: number;
+  declare path?: string;
   /** Bytes that the kernel took before a `sendall` or `sendfile` failed. */
-  bytesSent?: number;
+  declare bytesSent?: number;
 
   constructor(message: string, init: SocketErrorInit) {
     super(message);

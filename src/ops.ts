@@ -234,7 +234,7 @@ export const sendall: Operation<Outgoing, undefined> = {
         // What is left over after a partial send waits: the kernel's queue is full.
       } while (outgoing.sent < count && (engine.flags[socket.slot]! & engine.WRITABLE) !== 0);
     } catch (error) {
-      if (error instanceof SocketError) error.bytesSent = outgoing.sent;
+      (error as SocketError).bytesSent = outgoing.sent;
       throw error;
     }
     return outgoing.sent < count ? BLOCKED : undefined;

@@ -388,6 +388,7 @@ export class Socket<F extends number = number, T extends number = number>
    * and has taken no connection.
    */
   async *accepted(options?: WaitOptions): AsyncGenerator<Accepted<F, T>, void, undefined> {
+    if (this.closed) throw closedError('accept');
     for (;;) {
       let connection: Accepted<F, T>;
       try {

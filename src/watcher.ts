@@ -334,11 +334,12 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   /** @internal */
   protected ready(asked: number, signal: AbortSignal | undefined): Promise<Readiness> {
     const ready = Waits.poll(this.descriptor('poll'), asked);
-    if (ready !== undefined) return Promise.resolve(ready);
-    if (this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
+    if (ready !== undefined && engine.spend()) return Promise.resolve(ready);
+    if (ready === undefined && this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
     engine.watch(this.slot);
     this.#waits ??= new Waits(() => this.#afterWaits());
     const promise = this.#waits.add(asked, this.timeout, signal);
+    if (ready !== undefined) engine.postpone(this);
     this.#arm();
     return promise;
   }
