@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Constant, type ConstantGroup, constantGroups, isAlwaysDefined } from '../src/spec/constants.ts';
+import { type Option, optionGroups, options, type SocketKind } from '../src/spec/options.ts';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -23,11 +24,23 @@ function nativeTable(): string {
   return `// ${notice}\n\n${groups.join('\n')}`;
 }
 
+// Options have their one line in their own table.
+const optionDocs = new Map(options.map(({ name, doc }) => [name, doc]));
+
+function comment({ name, doc = optionDocs.get(name) }: Constant): string {
+  if (doc === undefined) return '';
+  // A sentence begins with a capital, but not where it is a name: macOS, getnameinfo.
+  const sentence = /^[a-z]+(?: |,|;|:|-|$)/.test(doc) ? `${doc[0]!.toUpperCase()}${doc.slice(1)}` : doc;
+  return `/** ${sentence}. */\n`;
+}
+
 // A destructuring pattern rather than a statement a constant: V8 compiles it in two thirds of
 // the time, and that is most of what the constants cost when the library is loaded.
 function pattern(constants: readonly Constant[], source: string): string {
   if (constants.length === 0) return '';
-  const names = constants.map(({ name, doc }) => `${doc ? `  /** ${doc}. */\n` : ''}  ${name},\n`);
+  const names = constants.map(
+    (constant) => `${comment(constant).replace(/^./, '  $&')}  ${constant.name},\n`,
+  );
   return `export const {\n${names.join('')}} = ${source};\n`;
 }
 
@@ -36,10 +49,10 @@ function declarations({ title, constants }: ConstantGroup): string {
   const branded = constants.filter((constant) => constant.brand !== undefined);
   return [
     `// ${title}\n`,
-    ...branded.map(({ name, brand, doc }) => {
-      const comment = doc ? `/** ${doc}. */\n` : '';
+    ...branded.map((constant) => {
+      const { name, brand } = constant;
       const type = name === brand ? `export type ${name} = brands.${name};\n` : '';
-      return `${type}${comment}export const ${name} = all.${name} as brands.${brand};\n`;
+      return `${type}${comment(constant)}export const ${name} = all.${name} as brands.${brand};\n`;
     }),
     pattern(plain.filter(isAlwaysDefined), 'all'),
     pattern(
@@ -61,9 +74,74 @@ const all = native.constants as Readonly<Record<string, number>>;
 ${constantGroups.map(declarations).join('\n')}`;
 }
 
+const kindNames: readonly [name: string, ...of: SocketKind[]][] = [
+  ['TCP', 'tcp', 'tcp6'],
+  ['UDP', 'udp', 'udp6'],
+  ['UDP-Lite', 'udplite', 'udplite6'],
+  ['raw', 'raw', 'raw6'],
+  ['raw with `IPPROTO_RAW`', 'rawheader6'],
+  ['AF_UNIX', 'unix', 'unixdgram', 'unixseqpacket'],
+];
+
+/** The kinds of a row in words. At the levels of IP and IPv6 the family goes without saying. */
+function socketsOf({ on, level }: Option): string {
+  const left = new Set(on);
+  const words = kindNames.flatMap(([name, ...of]) => {
+    const some = of.filter((kind) => left.delete(kind));
+    if (some.length === 0) return [];
+    if (some.length === of.length || level === 'IPPROTO_IP' || level === 'IPPROTO_IPV6') return [name];
+    if (some.length > 1 || name === 'AF_UNIX') return [some.length === 1 ? 'AF_UNIX stream' : name];
+    return [`${name} over ${some[0]!.endsWith('6') ? 'IPv6' : 'IPv4'}`];
+  });
+  return words.join(', ');
+}
+
+function optionRow(option: Option): string {
+  const { name, type, struct, unit, when, access, doc, kernel, needs, since, sinceOn } = option;
+  const value = [struct ? `${type}: \`${struct}\`` : type, ...(unit ? [unit] : [])].join(', ');
+  const recent = Object.entries(sinceOn ?? {}).map(([kind, version]) => `${kind} since Linux ${version}`);
+  const notes = [
+    ...(access ? [access === 'get' ? 'read only' : 'write only'] : []),
+    ...(kernel ? [`the kernel ${kernel}`] : []),
+    ...(needs ? [`takes ${needs}`] : []),
+    ...(since ? [`since Linux ${since}`] : []),
+    ...recent,
+  ];
+  const text = notes.length > 0 ? `${doc} (${notes.join('; ')})` : doc;
+  const cells = [`\`${name}\``, value, when, socketsOf(option), text];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+}
+
+function optionsPage(): string {
+  const tables = optionGroups.map(
+    ({ title, level, options: rows }) =>
+      `## ${title}: level \`${level}\`\n\n| option | value | takes effect when set | sockets | |\n|---|---|---|---|---|\n${rows
+        .map(optionRow)
+        .join('')}`,
+  );
+  return `<!-- ${notice} -->
+# Socket options
+
+\`s.setsockopt(level, name, value)\` and \`s.getsockopt(level, name, buflen?)\` give the kernel's own options
+by the constants of these names. Values:
+
+- **bool**, **int**: a number or a boolean, and a number back (a C int, signed).
+- **linger**: 8 bytes: two ints, on or off and the seconds. **timeval**: 16 bytes on 64-bit machines: seconds and
+  microseconds as two 64-bit integers. Read them with \`buflen\` 8 and 16.
+- **string**: text as UTF-8; read it with a \`buflen\`, and cut it at the first NUL.
+- **bytes**: the struct that is named, as bytes.
+
+An option that the running kernel does not know fails with \`ENOPROTOOPT\`, whatever the constant's value.
+"Takes effect when set" says until when setting it still does something: at any time, before \`bind\`,
+\`listen\` or \`connect\`, or once connected.
+
+${tables.join('\n')}`;
+}
+
 const generated: Record<string, () => string> = {
   'native/constants.gen.inc': nativeTable,
   'src/constants.gen.ts': module,
+  'docs/options.md': optionsPage,
 };
 
 const check = process.argv.includes('--check');

@@ -7,12 +7,12 @@ import type * as brands from './spec/families.ts';
 const all = native.constants as Readonly<Record<string, number>>;
 
 // Address families
-/** an old name of AF_UNIX. */
+/** An old name of AF_UNIX. */
 export const AF_FILE = all.AF_FILE as brands.AF_UNIX;
 /** POSIX's other name of AF_UNIX. */
 export const AF_LOCAL = all.AF_LOCAL as brands.AF_UNIX;
 export type AF_UNIX = brands.AF_UNIX;
-/** sockets of this machine: paths and abstract names. */
+/** Sockets of this machine: paths and abstract names. */
 export const AF_UNIX = all.AF_UNIX as brands.AF_UNIX;
 export type AF_INET = brands.AF_INET;
 /** IPv4. */
@@ -21,7 +21,7 @@ export type AF_INET6 = brands.AF_INET6;
 /** IPv6. */
 export const AF_INET6 = all.AF_INET6 as brands.AF_INET6;
 export const {
-  /** any family, where a family is asked for. */
+  /** Any family, where a family is asked for. */
   AF_UNSPEC,
   AF_AX25,
   AF_IPX,
@@ -36,16 +36,16 @@ export const {
   AF_SECURITY,
   /** IPsec keys (RFC 2367). */
   AF_KEY,
-  /** messages from and to the kernel. */
+  /** Messages from and to the kernel. */
   AF_NETLINK,
   /** BSD's name of AF_NETLINK. */
   AF_ROUTE,
-  /** frames as network devices carry them. */
+  /** Frames as network devices carry them. */
   AF_PACKET,
   AF_ASH,
   AF_ECONET,
   AF_ATMSVC,
-  /** reliable datagrams. */
+  /** Reliable datagrams. */
   AF_RDS,
   AF_SNA,
   AF_IRDA,
@@ -53,7 +53,7 @@ export const {
   AF_WANPIPE,
   AF_LLC,
   AF_IB,
-  /** not a socket family: routes only. */
+  /** Not a socket family: routes only. */
   AF_MPLS,
   /** Controller Area Network. */
   AF_CAN,
@@ -62,28 +62,28 @@ export const {
   /** Bluetooth. */
   AF_BLUETOOTH,
   AF_IUCV,
-  /** remote procedure calls of AFS. */
+  /** Remote procedure calls of AFS. */
   AF_RXRPC,
   AF_ISDN,
   AF_PHONET,
   AF_IEEE802154,
   AF_CAIF,
-  /** the kernel's ciphers and hashes. */
+  /** The kernel's ciphers and hashes. */
   AF_ALG,
   AF_NFC,
-  /** between a virtual machine and its host. */
+  /** Between a virtual machine and its host. */
   AF_VSOCK,
-  /** message framing over TCP in the kernel. */
+  /** Message framing over TCP in the kernel. */
   AF_KCM,
-  /** services on Qualcomm processors. */
+  /** Services on Qualcomm processors. */
   AF_QIPCRTR,
-  /** shared memory communications (RFC 7609). */
+  /** Shared memory communications (RFC 7609). */
   AF_SMC,
-  /** frames through rings shared with the kernel. */
+  /** Frames through rings shared with the kernel. */
   AF_XDP,
   /** Management Component Transport Protocol (DMTF DSP0236). */
   AF_MCTP,
-  /** one above the highest family that the headers know. */
+  /** One above the highest family that the headers know. */
   AF_MAX,
 } = all;
 
@@ -143,26 +143,26 @@ export const {
 
 // Socket types, and flags to set at creation
 export type SOCK_STREAM = brands.SOCK_STREAM;
-/** a stream of bytes. */
+/** A stream of bytes. */
 export const SOCK_STREAM = all.SOCK_STREAM as brands.SOCK_STREAM;
 export type SOCK_DGRAM = brands.SOCK_DGRAM;
-/** datagrams. */
+/** Datagrams. */
 export const SOCK_DGRAM = all.SOCK_DGRAM as brands.SOCK_DGRAM;
 export type SOCK_SEQPACKET = brands.SOCK_SEQPACKET;
-/** whole messages over a connection, in order. */
+/** Whole messages over a connection, in order. */
 export const SOCK_SEQPACKET = all.SOCK_SEQPACKET as brands.SOCK_SEQPACKET;
 export const {
-  /** packets with the protocol's own header. */
+  /** Packets with the protocol's own header. */
   SOCK_RAW,
-  /** datagrams that arrive, in any order. */
+  /** Datagrams that arrive, in any order. */
   SOCK_RDM,
-  /** congestion-controlled datagrams (RFC 4340). */
+  /** Congestion-controlled datagrams (RFC 4340). */
   SOCK_DCCP,
-  /** obsolete: use AF_PACKET. */
+  /** Obsolete: use AF_PACKET. */
   SOCK_PACKET,
-  /** flag at creation; every socket of this library has it. */
+  /** Flag at creation; every socket of this library has it. */
   SOCK_CLOEXEC,
-  /** flag at creation; every socket of this library has it. */
+  /** Flag at creation; every socket of this library has it. */
   SOCK_NONBLOCK,
 } = all;
 
@@ -172,39 +172,39 @@ export const {
   SOCK_SNDBUF_LOCK,
   /** SO_RCVBUF was set: the kernel leaves the receive buffer's size alone. */
   SOCK_RCVBUF_LOCK,
-  /** both locks. */
+  /** Both locks. */
   SOCK_BUF_LOCK_MASK,
-  /** as the system's setting says. */
+  /** As the system's setting says. */
   SOCK_TXREHASH_DEFAULT,
-  /** keep the hash of the flow. */
+  /** Keep the hash of the flow. */
   SOCK_TXREHASH_DISABLED,
-  /** a new hash after a lost segment. */
+  /** A new hash after a lost segment. */
   SOCK_TXREHASH_ENABLED,
 } = all;
 
 // Levels of setsockopt and getsockopt
 export const {
   SOL_HCI,
-  /** the same number as IPPROTO_IP. */
+  /** The same number as IPPROTO_IP. */
   SOL_IP,
-  /** options of every socket. */
+  /** Options of every socket. */
   SOL_SOCKET,
   SOL_L2CAP,
-  /** the same number as IPPROTO_TCP. */
+  /** The same number as IPPROTO_TCP. */
   SOL_TCP,
   SOL_SCO,
-  /** the same number as IPPROTO_UDP. */
+  /** The same number as IPPROTO_UDP. */
   SOL_UDP,
   SOL_RFCOMM,
-  /** the same number as IPPROTO_IPV6. */
+  /** The same number as IPPROTO_IPV6. */
   SOL_IPV6,
-  /** the same number as IPPROTO_ICMPV6. */
+  /** The same number as IPPROTO_ICMPV6. */
   SOL_ICMPV6,
   SOL_CAN_BASE,
   SOL_CAN_RAW,
   SOL_CAN_ISOTP,
   SOL_CAN_J1939,
-  /** the same number as IPPROTO_RAW. */
+  /** The same number as IPPROTO_RAW. */
   SOL_RAW,
   SOL_IPX,
   SOL_AX25,
@@ -242,197 +242,273 @@ export const {
 
 // Bounds of listen
 export const {
-  /** the longest queue that the headers promise; the kernel's own bound is net.core.somaxconn. */
+  /** The longest queue that the headers promise; the kernel's own bound is net.core.somaxconn. */
   SOMAXCONN,
 } = all;
 
 // Ways to shut down
 export const {
-  /** nothing more will be received. */
+  /** Nothing more will be received. */
   SHUT_RD,
-  /** nothing more will be sent: the peer sees the end of the stream. */
+  /** Nothing more will be sent: the peer sees the end of the stream. */
   SHUT_WR,
-  /** neither direction. */
+  /** Neither direction. */
   SHUT_RDWR,
 } = all;
 
 // Flags of send and recv
 export const {
-  /** urgent (out-of-band) data. */
+  /** Urgent (out-of-band) data. */
   MSG_OOB,
-  /** receive without taking. */
+  /** Receive without taking. */
   MSG_PEEK,
-  /** only to hosts on directly connected networks. */
+  /** Only to hosts on directly connected networks. */
   MSG_DONTROUTE,
-  /** result: control messages did not fit. */
+  /** Result: control messages did not fit. */
   MSG_CTRUNC,
   MSG_PROXY,
-  /** the whole length of a datagram, even if it did not fit; result: it did not. */
+  /** The whole length of a datagram, even if it did not fit; result: it did not. */
   MSG_TRUNC,
-  /** this call does not wait. */
+  /** This call does not wait. */
   MSG_DONTWAIT,
-  /** end of a record. */
+  /** End of a record. */
   MSG_EOR,
-  /** wait for everything asked for. */
+  /** Wait for everything asked for. */
   MSG_WAITALL,
   MSG_FIN,
   MSG_SYN,
-  /** the peer was heard from: no need to probe its link address. */
+  /** The peer was heard from: no need to probe its link address. */
   MSG_CONFIRM,
   MSG_RST,
-  /** receive from the error queue. */
+  /** Receive from the error queue. */
   MSG_ERRQUEUE,
-  /** no SIGPIPE; every send of this library has it. */
+  /** No SIGPIPE; every send of this library has it. */
   MSG_NOSIGNAL,
-  /** more data follows: wait before sending a partial segment. */
+  /** More data follows: wait before sending a partial segment. */
   MSG_MORE,
-  /** of recvmmsg: wait for the first message only. */
+  /** Of recvmmsg: wait for the first message only. */
   MSG_WAITFORONE,
-  /** of sendmmsg: more messages follow. */
+  /** Of sendmmsg: more messages follow. */
   MSG_BATCH,
-  /** receive into device memory. */
+  /** Receive into device memory. */
   MSG_SOCK_DEVMEM,
-  /** send without copying; the error queue tells when the memory is free. */
+  /** Send without copying; the error queue tells when the memory is free. */
   MSG_ZEROCOPY,
-  /** connect and send in the first segment (RFC 7413). */
+  /** Connect and send in the first segment (RFC 7413). */
   MSG_FASTOPEN,
-  /** received descriptors are close-on-exec. */
+  /** Received descriptors are close-on-exec. */
   MSG_CMSG_CLOEXEC,
 } = all;
 export const {
-  /** an old name of MSG_DONTROUTE. */
+  /** An old name of MSG_DONTROUTE. */
   MSG_TRYHARD,
 } = native.constants;
 
 // Options of every socket (level SOL_SOCKET)
 export const {
+  /** Debug output of the protocol. */
   SO_DEBUG,
+  /** Bind to an address whose old connections are still in TIME_WAIT; for UDP, shared by several sockets. */
   SO_REUSEADDR,
+  /** The socket's type. */
   SO_TYPE,
+  /** The pending error, positive; reading clears it. */
   SO_ERROR,
+  /** Only to hosts on directly connected networks. */
   SO_DONTROUTE,
+  /** Allow datagrams to broadcast addresses. */
   SO_BROADCAST,
+  /** Size of the send buffer; setting it ends the automatic sizing of TCP. */
   SO_SNDBUF,
+  /** Size of the receive buffer; setting it ends the automatic sizing of TCP, and the window scale is fixed at connect or listen. */
   SO_RCVBUF,
+  /** Probe an idle connection; see TCP_KEEPIDLE. */
   SO_KEEPALIVE,
+  /** Urgent data stays in the stream. */
   SO_OOBINLINE,
+  /** Send datagrams without a checksum. */
   SO_NO_CHECK,
+  /** Priority in the queue of the device; above 6 takes CAP_NET_ADMIN. */
   SO_PRIORITY,
+  /** What close does with data not yet sent: wait so long, or with 0 throw it away and reset the connection. */
   SO_LINGER,
+  /** Ignored. */
   SO_BSDCOMPAT,
+  /** Several sockets of one user on one port; the kernel spreads connections and datagrams over them. */
   SO_REUSEPORT,
+  /** The sender's process, user and group as SCM_CREDENTIALS. */
   SO_PASSCRED,
+  /** Process, user and group of the peer as of connect, listen or socketpair. */
   SO_PEERCRED,
+  /** How much must have arrived before the socket counts as readable. */
   SO_RCVLOWAT,
+  /** Always 1 on Linux; see TCP_NOTSENT_LOWAT. */
   SO_SNDLOWAT,
+  /** Longest wait of a receive in the kernel; sockets of this library never wait there: use settimeout. */
   SO_RCVTIMEO,
   SO_RCVTIMEO_OLD,
+  /** Longest wait of a send in the kernel; sockets of this library never wait there: use settimeout. */
   SO_SNDTIMEO,
   SO_SNDTIMEO_OLD,
   SO_SECURITY_AUTHENTICATION,
   SO_SECURITY_ENCRYPTION_TRANSPORT,
   SO_SECURITY_ENCRYPTION_NETWORK,
+  /** Only packets of the interface of this name; "" ends it; changing one takes CAP_NET_RAW. */
   SO_BINDTODEVICE,
+  /** A classic BPF filter. */
   SO_ATTACH_FILTER,
+  /** The classic BPF filter; its length counts instructions. */
   SO_GET_FILTER,
+  /** Another name of SO_DETACH_FILTER. */
   SO_DETACH_BPF,
+  /** End of the filter; the value is ignored. */
   SO_DETACH_FILTER,
+  /** The address that getpeername gives. */
   SO_PEERNAME,
+  /** When a packet arrived as SCM_TIMESTAMP, in microseconds. */
   SO_TIMESTAMP,
   SO_TIMESTAMP_OLD,
+  /** Whether the socket listens. */
   SO_ACCEPTCONN,
+  /** Security label of the peer. */
   SO_PEERSEC,
+  /** SO_SNDBUF without the upper bound. */
   SO_SNDBUFFORCE,
+  /** SO_RCVBUF without the upper bound. */
   SO_RCVBUFFORCE,
+  /** The sender's security label as SCM_SECURITY. */
   SO_PASSSEC,
+  /** When a packet arrived as SCM_TIMESTAMPNS, in nanoseconds; excludes SO_TIMESTAMP. */
   SO_TIMESTAMPNS,
   SO_TIMESTAMPNS_OLD,
+  /** A mark for routing rules and packet filters, 32 bits (so 0x80000000 reads as a negative number). */
   SO_MARK,
+  /** SOF_TIMESTAMPING_ flags: timestamps of sent and received packets by software and hardware. */
   SO_TIMESTAMPING,
   SO_TIMESTAMPING_OLD,
+  /** The socket's protocol. */
   SO_PROTOCOL,
+  /** The socket's family. */
   SO_DOMAIN,
+  /** Count of datagrams dropped as a control message. */
   SO_RXQ_OVFL,
+  /** Whether wireless stations acknowledged, by the error queue. */
   SO_WIFI_STATUS,
+  /** Where MSG_PEEK begins, moving with each peek; -1 ends it. */
   SO_PEEK_OFF,
+  /** The frame's checksum is the sender's: packet sockets on devices that can. */
   SO_NOFCS,
+  /** The filter cannot be changed any more; there is no way back. */
   SO_LOCK_FILTER,
+  /** The error queue counts as an exceptional condition in select and poll. */
   SO_SELECT_ERR_QUEUE,
+  /** Poll the device's queue so long before waiting. */
   SO_BUSY_POLL,
+  /** Upper bound of the sending rate; -1 is none; 8 bytes where 32 bits are too few. */
   SO_MAX_PACING_RATE,
+  /** How many extensions the BPF filter knows. */
   SO_BPF_EXTENSIONS,
+  /** The processor that the packets should come in on; -1 is any. */
   SO_INCOMING_CPU,
+  /** A BPF program, by its descriptor, as the filter. */
   SO_ATTACH_BPF,
+  /** A classic BPF program that chooses among the sockets of one port. */
   SO_ATTACH_REUSEPORT_CBPF,
+  /** A BPF program, by its descriptor, that chooses among the sockets of one port. */
   SO_ATTACH_REUSEPORT_EBPF,
+  /** 1: the connection is bad, look for another neighbour or source. */
   SO_CNX_ADVICE,
+  /** Memory in use and bounds. */
   SO_MEMINFO,
+  /** The receive queue of the last packet; 0 is unknown. */
   SO_INCOMING_NAPI_ID,
+  /** The socket's unique number. */
   SO_COOKIE,
+  /** Supplementary groups of the peer. */
   SO_PEERGROUPS,
+  /** Allow MSG_ZEROCOPY; UDP since Linux 5.0. */
   SO_ZEROCOPY,
+  /** The clock by which SCM_TXTIME tells when to send; any but CLOCK_MONOTONIC takes CAP_NET_ADMIN. */
   SO_TXTIME,
+  /** SO_BINDTODEVICE by the index of the interface; 0 ends it. */
   SO_BINDTOIFINDEX,
+  /** SO_TIMESTAMP with 64-bit seconds on 32-bit machines. */
   SO_TIMESTAMP_NEW,
+  /** SO_TIMESTAMPNS with 64-bit seconds on 32-bit machines. */
   SO_TIMESTAMPNS_NEW,
+  /** SO_TIMESTAMPING with 64-bit seconds on 32-bit machines. */
   SO_TIMESTAMPING_NEW,
   SO_RCVTIMEO_NEW,
   SO_SNDTIMEO_NEW,
+  /** End of that choice; the value is ignored. */
   SO_DETACH_REUSEPORT_BPF,
+  /** Let busy polling keep interrupts off. */
   SO_PREFER_BUSY_POLL,
+  /** Packets in one go of busy polling. */
   SO_BUSY_POLL_BUDGET,
+  /** The network namespace's unique number. */
   SO_NETNS_COOKIE,
+  /** Which buffers keep the size they were given: SOCK_SNDBUF_LOCK, SOCK_RCVBUF_LOCK. */
   SO_BUF_LOCK,
+  /** Memory reserved for this socket, charged to its memory control group. */
   SO_RESERVE_MEM,
+  /** SOCK_TXREHASH_: take another path after losses. */
   SO_TXREHASH,
+  /** A packet's mark as a control message (SO_MARK). */
   SO_RCVMARK,
+  /** A pidfd of the sender as SCM_PIDFD. */
   SO_PASSPIDFD,
+  /** A pidfd of the peer: a new descriptor, for the caller to close. */
   SO_PEERPIDFD,
   SO_DEVMEM_LINEAR,
   SO_DEVMEM_DMABUF,
+  /** Device memory that was received and may be used again. */
   SO_DEVMEM_DONTNEED,
+  /** A packet's priority as a control message (SO_PRIORITY). */
   SO_RCVPRIORITY,
+  /** Accept descriptors (SCM_RIGHTS); on by default. */
   SO_PASSRIGHTS,
+  /** Bytes left to receive as a control message (SCM_INQ). */
   SO_INQ,
 } = all;
 
 // Types of control messages (level SOL_SOCKET)
 export const {
-  /** open descriptors. */
+  /** Open descriptors. */
   SCM_RIGHTS,
-  /** process, user and group of the sender (struct ucred). */
+  /** Process, user and group of the sender (struct ucred). */
   SCM_CREDENTIALS,
-  /** security label of the sender. */
+  /** Security label of the sender. */
   SCM_SECURITY,
-  /** a pidfd of the sender. */
+  /** A pidfd of the sender. */
   SCM_PIDFD,
-  /** when the packet arrived (struct timeval). */
+  /** When the packet arrived (struct timeval). */
   SCM_TIMESTAMP,
-  /** when the packet arrived (struct timespec). */
+  /** When the packet arrived (struct timespec). */
   SCM_TIMESTAMPNS,
-  /** up to three timestamps (struct scm_timestamping). */
+  /** Up to three timestamps (struct scm_timestamping). */
   SCM_TIMESTAMPING,
   SCM_WIFI_STATUS,
   SCM_TIMESTAMPING_OPT_STATS,
   SCM_TIMESTAMPING_PKTINFO,
-  /** when to send (64-bit nanoseconds). */
+  /** When to send (64-bit nanoseconds). */
   SCM_TXTIME,
   SCM_DEVMEM_LINEAR,
   SCM_DEVMEM_DMABUF,
   SCM_TS_OPT_ID,
-  /** bytes left to receive. */
+  /** Bytes left to receive. */
   SCM_INQ,
 } = all;
 
 // What a transmit timestamp tells of
 export const {
-  /** handed to the device. */
+  /** Handed to the device. */
   SCM_TSTAMP_SND,
-  /** entered the packet scheduler. */
+  /** Entered the packet scheduler. */
   SCM_TSTAMP_SCHED,
-  /** acknowledged by the peer. */
+  /** Acknowledged by the peer. */
   SCM_TSTAMP_ACK,
-  /** the device reported completion. */
+  /** The device reported completion. */
   SCM_TSTAMP_COMPLETION,
 } = all;
 
@@ -465,33 +541,33 @@ export const {
 export const {
   SO_EE_ORIGIN_NONE,
   SO_EE_CODE_TXTIME_INVALID_PARAM,
-  /** the kernel copied after all. */
+  /** The kernel copied after all. */
   SO_EE_CODE_ZEROCOPY_COPIED,
-  /** found by this machine. */
+  /** Found by this machine. */
   SO_EE_ORIGIN_LOCAL,
   SO_EE_RFC4884_FLAG_INVALID,
   SO_EE_CODE_TXTIME_MISSED,
-  /** an ICMP message. */
+  /** An ICMP message. */
   SO_EE_ORIGIN_ICMP,
-  /** an ICMPv6 message. */
+  /** An ICMPv6 message. */
   SO_EE_ORIGIN_ICMP6,
-  /** a transmit timestamp. */
+  /** A transmit timestamp. */
   SO_EE_ORIGIN_TIMESTAMPING,
   SO_EE_ORIGIN_TXSTATUS,
-  /** completion of a MSG_ZEROCOPY send. */
+  /** Completion of a MSG_ZEROCOPY send. */
   SO_EE_ORIGIN_ZEROCOPY,
-  /** a packet missed its SCM_TXTIME. */
+  /** A packet missed its SCM_TXTIME. */
   SO_EE_ORIGIN_TXTIME,
 } = all;
 
 // Protocols
 export const {
   IPPROTO_HOPOPTS,
-  /** the options of IPv4; as a protocol, the type's default. */
+  /** The options of IPv4; as a protocol, the type's default. */
   IPPROTO_IP,
-  /** control messages of IPv4. */
+  /** Control messages of IPv4. */
   IPPROTO_ICMP,
-  /** group management of IPv4. */
+  /** Group management of IPv4. */
   IPPROTO_IGMP,
   /** IP in IP. */
   IPPROTO_IPIP,
@@ -505,11 +581,11 @@ export const {
   IPPROTO_TP,
   /** Datagram Congestion Control Protocol (RFC 4340). */
   IPPROTO_DCCP,
-  /** the options of IPv6; IPv6 in IPv4 as a protocol. */
+  /** The options of IPv6; IPv6 in IPv4 as a protocol. */
   IPPROTO_IPV6,
   IPPROTO_ROUTING,
   IPPROTO_FRAGMENT,
-  /** resource reservation. */
+  /** Resource reservation. */
   IPPROTO_RSVP,
   /** Generic Routing Encapsulation. */
   IPPROTO_GRE,
@@ -517,16 +593,16 @@ export const {
   IPPROTO_ESP,
   /** IPsec, authenticated. */
   IPPROTO_AH,
-  /** control messages of IPv6. */
+  /** Control messages of IPv6. */
   IPPROTO_ICMPV6,
   IPPROTO_NONE,
   IPPROTO_DSTOPTS,
   IPPROTO_MTP,
   IPPROTO_BEETPH,
   IPPROTO_ENCAP,
-  /** multicast routing. */
+  /** Multicast routing. */
   IPPROTO_PIM,
-  /** compression (RFC 3173). */
+  /** Compression (RFC 3173). */
   IPPROTO_COMP,
   /** Layer 2 Tunneling Protocol. */
   IPPROTO_L2TP,
@@ -538,13 +614,13 @@ export const {
   /** MPLS in IP (RFC 4023). */
   IPPROTO_MPLS,
   IPPROTO_ETHERNET,
-  /** raw packets whose header the caller writes. */
+  /** Raw packets whose header the caller writes. */
   IPPROTO_RAW,
-  /** shared memory communications (RFC 7609). */
+  /** Shared memory communications (RFC 7609). */
   IPPROTO_SMC,
   /** Multipath TCP (RFC 8684). */
   IPPROTO_MPTCP,
-  /** one above the highest protocol that the headers know. */
+  /** One above the highest protocol that the headers know. */
   IPPROTO_MAX,
 } = all;
 
@@ -574,9 +650,9 @@ export const {
   IPPORT_CMDSERVER,
   IPPORT_EFSSERVER,
   IPPORT_ROUTESERVER,
-  /** ports below take a privilege (but see net.ipv4.ip_unprivileged_port_start). */
+  /** Ports below take a privilege (but see net.ipv4.ip_unprivileged_port_start). */
   IPPORT_RESERVED,
-  /** where BSD's ports for servers of users begin. */
+  /** Where BSD's ports for servers of users begin. */
   IPPORT_USERRESERVED,
 } = all;
 
@@ -608,72 +684,112 @@ export const {
 
 // Longest texts of addresses, with the closing NUL
 export const {
-  /** of an IPv4 address. */
+  /** Of an IPv4 address. */
   INET_ADDRSTRLEN,
-  /** of an IPv6 address. */
+  /** Of an IPv6 address. */
   INET6_ADDRSTRLEN,
 } = all;
 
 // Options of IP (level IPPROTO_IP)
 export const {
+  /** Type of service of sent packets: DSCP and ECN; see IPTOS_. */
   IP_TOS,
+  /** Time to live of sent packets, 1 to 255; -1 is the default. */
   IP_TTL,
+  /** The caller writes the IP header. */
   IP_HDRINCL,
+  /** Options of sent packets, at most 40 bytes. */
   IP_OPTIONS,
+  /** Receive packets with the router alert option that this machine would forward. */
   IP_ROUTER_ALERT,
+  /** IP options received as a control message (IP_OPTIONS). */
   IP_RECVOPTS,
   IP_RECVRETOPTS,
+  /** The same in the form to send back. */
   IP_RETOPTS,
+  /** Destination and interface of a packet as a control message (struct in_pktinfo). */
   IP_PKTINFO,
+  /** The control messages of the last packet received. */
   IP_PKTOPTIONS,
+  /** Path MTU discovery: IP_PMTUDISC_. */
   IP_MTU_DISCOVER,
   IP_PMTUDISC,
+  /** Errors of sent packets in the error queue (MSG_ERRQUEUE). */
   IP_RECVERR,
+  /** Time to live of a packet as a control message (IP_TTL). */
   IP_RECVTTL,
+  /** Type of service of a packet as a control message (IP_TOS). */
   IP_RECVTOS,
+  /** The known path MTU. */
   IP_MTU,
+  /** Bind to an address that this machine does not have (yet). */
   IP_FREEBIND,
+  /** This socket's IPsec policy. */
   IP_IPSEC_POLICY,
+  /** This socket's IPsec policy. */
   IP_XFRM_POLICY,
+  /** The sender's security label as a control message (SCM_SECURITY). */
   IP_PASSSEC,
+  /** Transparent proxy: bind to addresses of others and accept what is redirected here. */
   IP_TRANSPARENT,
   IP_ORIGDSTADDR,
+  /** Destination before redirection as a control message (struct sockaddr_in). */
   IP_RECVORIGDSTADDR,
+  /** Drop packets whose time to live is lower. */
   IP_MINTTL,
+  /** No reassembly of fragments by packet filters. */
   IP_NODEFRAG,
+  /** Checksum of a packet as a control message, where the device gives it. */
   IP_CHECKSUM,
+  /** With port 0 bind only the address: connect chooses the port, which several sockets may then share. */
   IP_BIND_ADDRESS_NO_PORT,
+  /** Size of the largest fragment as a control message. */
   IP_RECVFRAGSIZE,
+  /** ICMP extensions (RFC 4884) there as well. */
   IP_RECVERR_RFC4884,
+  /** Interface of sent multicast packets, by its address; also struct ip_mreqn, by its index. */
   IP_MULTICAST_IF,
+  /** Time to live of multicast packets, 0 to 255; -1 is 1. */
   IP_MULTICAST_TTL,
+  /** Multicast packets come back to sockets of this machine. */
   IP_MULTICAST_LOOP,
+  /** Join a group. */
   IP_ADD_MEMBERSHIP,
+  /** Leave a group. */
   IP_DROP_MEMBERSHIP,
+  /** Again from one source of a group. */
   IP_UNBLOCK_SOURCE,
+  /** No more from one source of a group. */
   IP_BLOCK_SOURCE,
+  /** Join a group for one source. */
   IP_ADD_SOURCE_MEMBERSHIP,
+  /** Leave a group for one source. */
   IP_DROP_SOURCE_MEMBERSHIP,
+  /** All sources of a group at once. */
   IP_MSFILTER,
+  /** Receive groups that any socket of this machine joined, not only this one. */
   IP_MULTICAST_ALL,
+  /** Interface of sent packets: its index in network byte order. */
   IP_UNICAST_IF,
+  /** Ports to choose from: the lowest, plus the highest shifted left by 16 (so 32768 and more read as a negative number); 0 is the system's. */
   IP_LOCAL_PORT_RANGE,
+  /** The protocol of a raw socket. */
   IP_PROTOCOL,
 } = all;
 
 // Values for IP_MTU_DISCOVER
 export const {
-  /** fragment where needed. */
+  /** Fragment where needed. */
   IP_PMTUDISC_DONT,
-  /** discover, by route. */
+  /** Discover, by route. */
   IP_PMTUDISC_WANT,
-  /** never fragment: EMSGSIZE instead. */
+  /** Never fragment: EMSGSIZE instead. */
   IP_PMTUDISC_DO,
-  /** never fragment, ignore the known path MTU. */
+  /** Never fragment, ignore the known path MTU. */
   IP_PMTUDISC_PROBE,
-  /** the interface's MTU, whatever the path's. */
+  /** The interface's MTU, whatever the path's. */
   IP_PMTUDISC_INTERFACE,
-  /** as IP_PMTUDISC_INTERFACE, but fragment where needed. */
+  /** As IP_PMTUDISC_INTERFACE, but fragment where needed. */
   IP_PMTUDISC_OMIT,
 } = all;
 
@@ -688,13 +804,13 @@ export const {
 export const {
   IPVERSION,
   IP_RF,
-  /** do not fragment. */
+  /** Do not fragment. */
   IP_DF,
-  /** more fragments follow. */
+  /** More fragments follow. */
   IP_MF,
-  /** offset of the fragment. */
+  /** Offset of the fragment. */
   IP_OFFMASK,
-  /** the longest packet. */
+  /** The longest packet. */
   IP_MAXPACKET,
   IP_MSS,
 } = all;
@@ -705,18 +821,18 @@ export const {
   IPTOS_ECN_NOT_ECT,
   IPTOS_ECN_ECT1,
   IPTOS_ECN_ECT0,
-  /** minimize cost (RFC 1349). */
+  /** Minimize cost (RFC 1349). */
   IPTOS_MINCOST,
-  /** congestion experienced (RFC 3168). */
+  /** Congestion experienced (RFC 3168). */
   IPTOS_ECN_CE,
   IPTOS_ECN_MASK,
-  /** lower effort (RFC 8622). */
+  /** Lower effort (RFC 8622). */
   IPTOS_DSCP_LE,
-  /** maximize reliability (RFC 1349). */
+  /** Maximize reliability (RFC 1349). */
   IPTOS_RELIABILITY,
-  /** maximize throughput (RFC 1349). */
+  /** Maximize throughput (RFC 1349). */
   IPTOS_THROUGHPUT,
-  /** minimize delay (RFC 1349). */
+  /** Minimize delay (RFC 1349). */
   IPTOS_LOWDELAY,
   IPTOS_CLASS_CS1,
   IPTOS_DSCP_AF11,
@@ -735,9 +851,9 @@ export const {
   IPTOS_DSCP_AF42,
   IPTOS_DSCP_AF43,
   IPTOS_CLASS_CS5,
-  /** voice-admit (RFC 5865). */
+  /** Voice-admit (RFC 5865). */
   IPTOS_DSCP_VA,
-  /** expedited forwarding (RFC 3246). */
+  /** Expedited forwarding (RFC 3246). */
   IPTOS_DSCP_EF,
   IPTOS_CLASS_CS6,
   IPTOS_CLASS_CS7,
@@ -747,82 +863,137 @@ export const {
 
 // Options of IPv6 (level IPPROTO_IPV6)
 export const {
+  /** Turn a socket whose peer has a mapped address into one of AF_INET. */
   IPV6_ADDRFORM,
+  /** IPV6_RECVPKTINFO as RFC 2292 had it. */
   IPV6_2292PKTINFO,
+  /** IPV6_RECVHOPOPTS as RFC 2292 had it. */
   IPV6_2292HOPOPTS,
+  /** IPV6_RECVDSTOPTS as RFC 2292 had it. */
   IPV6_2292DSTOPTS,
+  /** IPV6_RECVRTHDR as RFC 2292 had it. */
   IPV6_2292RTHDR,
+  /** Get: the control messages of the last packet received; set: those of sent packets. */
   IPV6_2292PKTOPTIONS,
+  /** Offset of the checksum that the kernel computes, even; -1 for none; fixed for ICMPv6. */
   IPV6_CHECKSUM,
+  /** IPV6_RECVHOPLIMIT as RFC 2292 had it. */
   IPV6_2292HOPLIMIT,
   IPV6_NEXTHOP,
   IPV6_AUTHHDR,
+  /** Flow information of a packet as a control message. */
   IPV6_FLOWINFO,
+  /** Hop limit of sent packets, 0 to 255; -1 is the default. */
   IPV6_UNICAST_HOPS,
+  /** Interface of sent multicast packets, by its index; 0 is the default. */
   IPV6_MULTICAST_IF,
+  /** Hop limit of multicast packets, 0 to 255; -1 is 1. */
   IPV6_MULTICAST_HOPS,
+  /** Multicast packets come back to sockets of this machine. */
   IPV6_MULTICAST_LOOP,
+  /** Another name of IPV6_JOIN_GROUP. */
   IPV6_ADD_MEMBERSHIP,
+  /** Join a group. */
   IPV6_JOIN_GROUP,
+  /** Another name of IPV6_LEAVE_GROUP. */
   IPV6_DROP_MEMBERSHIP,
+  /** Leave a group. */
   IPV6_LEAVE_GROUP,
+  /** Receive packets with this router alert option that this machine would forward; -1 ends it. */
   IPV6_ROUTER_ALERT,
+  /** Path MTU discovery: IPV6_PMTUDISC_. */
   IPV6_MTU_DISCOVER,
+  /** Set: the largest packet to send, at least 1280; get, once connected: the known path MTU. */
   IPV6_MTU,
+  /** Errors of sent packets in the error queue (MSG_ERRQUEUE). */
   IPV6_RECVERR,
+  /** No IPv4 by way of mapped addresses; the initial value is net.ipv6.bindv6only. */
   IPV6_V6ONLY,
+  /** Answer to an anycast address. */
   IPV6_JOIN_ANYCAST,
+  /** No longer answer to it. */
   IPV6_LEAVE_ANYCAST,
+  /** Receive groups that any socket of this machine joined, not only this one. */
   IPV6_MULTICAST_ALL,
+  /** Those of other network namespaces are left out. */
   IPV6_ROUTER_ALERT_ISOLATE,
+  /** ICMPv6 extensions (RFC 4884) there as well. */
   IPV6_RECVERR_RFC4884,
+  /** Lease flow labels. */
   IPV6_FLOWLABEL_MGR,
+  /** Sent packets carry the flow information of the address. */
   IPV6_FLOWINFO_SEND,
+  /** This socket's IPsec policy. */
   IPV6_IPSEC_POLICY,
+  /** This socket's IPsec policy. */
   IPV6_XFRM_POLICY,
+  /** The caller writes the IPv6 header. */
   IPV6_HDRINCL,
+  /** Destination and interface of a packet (IPV6_PKTINFO) as a control message. */
   IPV6_RECVPKTINFO,
+  /** Source address and interface of sent packets. */
   IPV6_PKTINFO,
+  /** Hop limit of a packet (IPV6_HOPLIMIT) as a control message. */
   IPV6_RECVHOPLIMIT,
   IPV6_HOPLIMIT,
+  /** Hop-by-hop options of a packet (IPV6_HOPOPTS) as a control message. */
   IPV6_RECVHOPOPTS,
+  /** Hop-by-hop options of sent packets; no bytes end it. */
   IPV6_HOPOPTS,
   IPV6_RXHOPOPTS,
+  /** Destination options before a routing header of sent packets; no bytes end it. */
   IPV6_RTHDRDSTOPTS,
+  /** Routing header of a packet (IPV6_RTHDR) as a control message. */
   IPV6_RECVRTHDR,
+  /** Routing header of sent packets; no bytes end it. */
   IPV6_RTHDR,
+  /** Destination options of a packet (IPV6_DSTOPTS) as a control message. */
   IPV6_RECVDSTOPTS,
+  /** Destination options of sent packets; no bytes end it. */
   IPV6_DSTOPTS,
   IPV6_RXDSTOPTS,
+  /** Changes of the path MTU (IPV6_PATHMTU) as a control message. */
   IPV6_RECVPATHMTU,
+  /** The known path MTU and its destination. */
   IPV6_PATHMTU,
+  /** Never fragment: EMSGSIZE instead. */
   IPV6_DONTFRAG,
+  /** Traffic class of a packet (IPV6_TCLASS) as a control message. */
   IPV6_RECVTCLASS,
+  /** Traffic class of sent packets: DSCP and ECN; see IPTOS_; -1 is the default. */
   IPV6_TCLASS,
+  /** Flow labels by the kernel. */
   IPV6_AUTOFLOWLABEL,
+  /** Which source addresses are preferred: IPV6_PREFER_SRC_ (RFC 5014). */
   IPV6_ADDR_PREFERENCES,
+  /** Drop packets whose hop limit is lower. */
   IPV6_MINHOPCOUNT,
   IPV6_ORIGDSTADDR,
+  /** Destination before redirection (struct sockaddr_in6) as a control message. */
   IPV6_RECVORIGDSTADDR,
+  /** Transparent proxy: bind to addresses of others and accept what is redirected here. */
   IPV6_TRANSPARENT,
+  /** Interface of sent packets: its index in network byte order. */
   IPV6_UNICAST_IF,
+  /** Size of the largest fragment as a control message. */
   IPV6_RECVFRAGSIZE,
+  /** Bind to an address that this machine does not have (yet). */
   IPV6_FREEBIND,
 } = all;
 
 // Values for IPV6_MTU_DISCOVER
 export const {
-  /** fragment where needed. */
+  /** Fragment where needed. */
   IPV6_PMTUDISC_DONT,
-  /** discover, by route. */
+  /** Discover, by route. */
   IPV6_PMTUDISC_WANT,
-  /** never fragment: EMSGSIZE instead. */
+  /** Never fragment: EMSGSIZE instead. */
   IPV6_PMTUDISC_DO,
-  /** never fragment, ignore the known path MTU. */
+  /** Never fragment, ignore the known path MTU. */
   IPV6_PMTUDISC_PROBE,
-  /** the interface's MTU, whatever the path's. */
+  /** The interface's MTU, whatever the path's. */
   IPV6_PMTUDISC_INTERFACE,
-  /** as IPV6_PMTUDISC_INTERFACE, but fragment where needed. */
+  /** As IPV6_PMTUDISC_INTERFACE, but fragment where needed. */
   IPV6_PMTUDISC_OMIT,
 } = all;
 
@@ -848,7 +1019,7 @@ export const {
   IPV6_RTHDR_LOOSE,
   IPV6_RTHDR_TYPE_0,
   IPV6_RTHDR_STRICT,
-  /** what every link carries. */
+  /** What every link carries. */
   IPV6_MIN_MTU,
 } = all;
 
@@ -856,81 +1027,134 @@ export const {
 export const {
   MCAST_EXCLUDE,
   MCAST_INCLUDE,
+  /** Join a group. */
   MCAST_JOIN_GROUP,
+  /** No more from one source of a group. */
   MCAST_BLOCK_SOURCE,
+  /** Again from one source of a group. */
   MCAST_UNBLOCK_SOURCE,
+  /** Leave a group. */
   MCAST_LEAVE_GROUP,
+  /** Join a group for one source. */
   MCAST_JOIN_SOURCE_GROUP,
+  /** Leave a group for one source. */
   MCAST_LEAVE_SOURCE_GROUP,
+  /** All sources of a group at once. */
   MCAST_MSFILTER,
 } = all;
 
 // Filters of raw ICMP sockets (level SOL_RAW, SOL_ICMPV6), and the messages of ping
 export const {
   ICMP_FILTER,
-  /** the request of ping. */
+  /** The request of ping. */
   ICMP_ECHO,
-  /** the reply of ping. */
+  /** The reply of ping. */
   ICMP_ECHOREPLY,
   ICMPV6_FILTER,
-  /** the request of ping. */
+  /** The request of ping. */
   ICMPV6_ECHO_REQUEST,
-  /** the reply of ping. */
+  /** The reply of ping. */
   ICMPV6_ECHO_REPLY,
 } = all;
 
 // The destination that netfilter has replaced (level SOL_IP or SOL_IPV6)
 export const {
+  /** The destination before netfilter redirected the connection. */
   SO_ORIGINAL_DST,
 } = all;
 
 // Options of TCP (level IPPROTO_TCP)
 export const {
+  /** Send small segments at once: no Nagle's algorithm. */
   TCP_NODELAY,
+  /** Largest segment, 88 to 32767; once connected, reads the one in use. */
   TCP_MAXSEG,
+  /** Hold back partial segments, at most 200 ms; ending it sends them. */
   TCP_CORK,
+  /** Idle time before the first probe of SO_KEEPALIVE, 1 to 32767. */
   TCP_KEEPIDLE,
+  /** Time between probes, 1 to 32767. */
   TCP_KEEPINTVL,
+  /** Unanswered probes that end the connection, 1 to 127. */
   TCP_KEEPCNT,
+  /** How often a request for a connection is sent again, 1 to 127. */
   TCP_SYNCNT,
+  /** How long a closed connection stays in FIN_WAIT2; -1 not at all. */
   TCP_LINGER2,
+  /** Accept a connection only when its first data are there, or the time is over. */
   TCP_DEFER_ACCEPT,
+  /** Upper bound of the advertised window. */
   TCP_WINDOW_CLAMP,
+  /** State and figures of the connection. */
   TCP_INFO,
+  /** Acknowledge at once; not for good: the kernel goes back to delayed acknowledgements when it sees fit. */
   TCP_QUICKACK,
+  /** Congestion control algorithm; those outside net.ipv4.tcp_allowed_congestion_control take CAP_NET_ADMIN. */
   TCP_CONGESTION,
+  /** Sign segments for one peer (RFC 2385). */
   TCP_MD5SIG,
+  /** No longer timeouts after losses while little is in flight. */
   TCP_THIN_LINEAR_TIMEOUTS,
+  /** Ignored since Linux 4.11, and reads as 0. */
   TCP_THIN_DUPACK,
+  /** How long sent data may stay unacknowledged before the connection ends (RFC 5482); 0 is the default. */
   TCP_USER_TIMEOUT,
+  /** Take a connection apart and put it together again elsewhere: TCP_REPAIR_ON, TCP_REPAIR_OFF. */
   TCP_REPAIR,
+  /** The queue that the next calls mean: TCP_RECV_QUEUE, TCP_SEND_QUEUE; of a connection in repair: see TCP_REPAIR. */
   TCP_REPAIR_QUEUE,
+  /** Sequence number of that queue; of a connection in repair: see TCP_REPAIR. */
   TCP_QUEUE_SEQ,
+  /** What was negotiated; of a connection in repair: see TCP_REPAIR. */
   TCP_REPAIR_OPTIONS,
+  /** Accept data in requests (RFC 7413): how many such requests may wait. */
   TCP_FASTOPEN,
+  /** The clock of the timestamp option; to set, of a connection in repair: see TCP_REPAIR. */
   TCP_TIMESTAMP,
+  /** The socket counts as writable only while less than this waits unsent. */
   TCP_NOTSENT_LOWAT,
+  /** The algorithm's own figures, where it has any. */
   TCP_CC_INFO,
+  /** Keep the headers of requests: 1 from the network header on, 2 with the link header. */
   TCP_SAVE_SYN,
+  /** The headers of the request, of an accepted connection; reading frees them. */
   TCP_SAVED_SYN,
+  /** The windows; of a connection in repair: see TCP_REPAIR. */
   TCP_REPAIR_WINDOW,
+  /** Connect waits for the first data, and sends them in the request. */
   TCP_FASTOPEN_CONNECT,
+  /** A protocol on top in the kernel: "tls". */
   TCP_ULP,
+  /** The same for a prefix of addresses or an interface. */
   TCP_MD5SIG_EXT,
+  /** The listener's key for cookies, or the current and the next. */
   TCP_FASTOPEN_KEY,
+  /** No cookie: accept or send data in any request. */
   TCP_FASTOPEN_NO_COOKIE,
+  /** Map received pages instead of copying them. */
   TCP_ZEROCOPY_RECEIVE,
+  /** Bytes left to receive as a control message (TCP_CM_INQ). */
   TCP_INQ,
   TCP_CM_INQ,
+  /** Delay everything sent, for experiments; needs the fq scheduler. */
   TCP_TX_DELAY,
+  /** Add a key of the authentication option (RFC 5925). */
   TCP_AO_ADD_KEY,
+  /** Delete such a key. */
   TCP_AO_DEL_KEY,
+  /** Settings and counters of the authentication option. */
   TCP_AO_INFO,
+  /** Its keys. */
   TCP_AO_GET_KEYS,
+  /** Its state, of a connection in repair: see TCP_REPAIR. */
   TCP_AO_REPAIR,
+  /** Whether the connection is Multipath TCP. */
   TCP_IS_MPTCP,
+  /** Longest retransmission timeout, 1000 to 120000. */
   TCP_RTO_MAX_MS,
+  /** Shortest retransmission timeout. */
   TCP_RTO_MIN_US,
+  /** Longest delay of an acknowledgement. */
   TCP_DELACK_MAX_US,
 } = all;
 export const {
@@ -939,27 +1163,27 @@ export const {
 
 // States of a connection
 export const {
-  /** open: data goes both ways. */
+  /** Open: data goes both ways. */
   TCP_ESTABLISHED,
-  /** asked for a connection. */
+  /** Asked for a connection. */
   TCP_SYN_SENT,
-  /** received a request, waits for its confirmation. */
+  /** Received a request, waits for its confirmation. */
   TCP_SYN_RECV,
-  /** closed here, not yet acknowledged. */
+  /** Closed here, not yet acknowledged. */
   TCP_FIN_WAIT1,
-  /** closed here, acknowledged; the peer may still send. */
+  /** Closed here, acknowledged; the peer may still send. */
   TCP_FIN_WAIT2,
-  /** closed; waits for late segments to die. */
+  /** Closed; waits for late segments to die. */
   TCP_TIME_WAIT,
-  /** no connection. */
+  /** No connection. */
   TCP_CLOSE,
-  /** the peer closed; waits for this side to close. */
+  /** The peer closed; waits for this side to close. */
   TCP_CLOSE_WAIT,
-  /** both closed; waits for the last acknowledgement. */
+  /** Both closed; waits for the last acknowledgement. */
   TCP_LAST_ACK,
-  /** waits for requests. */
+  /** Waits for requests. */
   TCP_LISTEN,
-  /** both closed at once. */
+  /** Both closed at once. */
   TCP_CLOSING,
 } = all;
 
@@ -967,33 +1191,33 @@ export const {
 export const {
   TCPI_ECN_MODE_DISABLED,
   TCPI_ECN_MODE_RFC3168,
-  /** timestamps are on. */
+  /** Timestamps are on. */
   TCPI_OPT_TIMESTAMPS,
   TCPI_ECN_MODE_ACCECN,
-  /** selective acknowledgements are on. */
+  /** Selective acknowledgements are on. */
   TCPI_OPT_SACK,
   TCPI_ECN_MODE_PENDING,
-  /** window scaling is on. */
+  /** Window scaling is on. */
   TCPI_OPT_WSCALE,
   /** ECN is on. */
   TCPI_OPT_ECN,
-  /** a segment with ECN was received. */
+  /** A segment with ECN was received. */
   TCPI_OPT_ECN_SEEN,
-  /** data in the first segment was acknowledged (Fast Open). */
+  /** Data in the first segment was acknowledged (Fast Open). */
   TCPI_OPT_SYN_DATA,
-  /** timestamps count microseconds. */
+  /** Timestamps count microseconds. */
   TCPI_OPT_USEC_TS,
-  /** accepted by way of Fast Open. */
+  /** Accepted by way of Fast Open. */
   TCPI_OPT_TFO_CHILD,
-  /** nothing unusual. */
+  /** Nothing unusual. */
   TCP_CA_Open,
-  /** duplicate acknowledgements were seen. */
+  /** Duplicate acknowledgements were seen. */
   TCP_CA_Disorder,
-  /** the window shrinks after a congestion notice. */
+  /** The window shrinks after a congestion notice. */
   TCP_CA_CWR,
-  /** fast retransmission. */
+  /** Fast retransmission. */
   TCP_CA_Recovery,
-  /** after a retransmission timeout. */
+  /** After a retransmission timeout. */
   TCP_CA_Loss,
 } = all;
 
@@ -1037,11 +1261,17 @@ export const {
 
 // Options of UDP (level IPPROTO_UDP)
 export const {
+  /** Gather everything into one datagram; ending it sends it. */
   UDP_CORK,
+  /** Datagrams carry another protocol: UDP_ENCAP_. */
   UDP_ENCAP,
+  /** Send IPv6 datagrams without a checksum. */
   UDP_NO_CHECK6_TX,
+  /** Accept IPv6 datagrams without a checksum. */
   UDP_NO_CHECK6_RX,
+  /** Cut what one call sends into datagrams of this size; 0 ends it. */
   UDP_SEGMENT,
+  /** Receive several datagrams at once; a control message tells their size. */
   UDP_GRO,
 } = all;
 
@@ -1057,19 +1287,21 @@ export const {
 
 // Options of UDP-Lite (level IPPROTO_UDPLITE)
 export const {
+  /** How much of sent datagrams the checksum covers, the header of 8 bytes included; 0 is all. */
   UDPLITE_SEND_CSCOV,
+  /** Drop datagrams of which the checksum covers less. */
   UDPLITE_RECV_CSCOV,
 } = all;
 
 // Options of MPTCP (level SOL_MPTCP)
 export const {
-  /** state of the connection (struct mptcp_info). */
+  /** State of the connection (struct mptcp_info). */
   MPTCP_INFO,
   /** tcp_info of each subflow. */
   MPTCP_TCPINFO,
-  /** addresses of each subflow. */
+  /** Addresses of each subflow. */
   MPTCP_SUBFLOW_ADDRS,
-  /** all of the above in one call. */
+  /** All of the above in one call. */
   MPTCP_FULL_INFO,
   MPTCP_INFO_FLAG_FALLBACK,
   MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED,
@@ -1077,57 +1309,57 @@ export const {
 
 // Flags of getaddrinfo
 export const {
-  /** addresses to bind: the wildcard where no host is given. */
+  /** Addresses to bind: the wildcard where no host is given. */
   AI_PASSIVE,
-  /** tell the canonical name. */
+  /** Tell the canonical name. */
   AI_CANONNAME,
-  /** no lookup: the host is a numeric address. */
+  /** No lookup: the host is a numeric address. */
   AI_NUMERICHOST,
   /** IPv4 addresses as mapped IPv6 ones where there is no IPv6 address. */
   AI_V4MAPPED,
-  /** with AI_V4MAPPED: both. */
+  /** With AI_V4MAPPED: both. */
   AI_ALL,
-  /** only families that this machine has an address of. */
+  /** Only families that this machine has an address of. */
   AI_ADDRCONFIG,
-  /** no lookup: the service is a port number. */
+  /** No lookup: the service is a port number. */
   AI_NUMERICSERV,
 } = all;
 export const {
-  /** encode an internationalized name. */
+  /** Encode an internationalized name. */
   AI_IDN,
-  /** decode an internationalized canonical name. */
+  /** Decode an internationalized canonical name. */
   AI_CANONIDN,
-  /** ignored since glibc 2.28. */
+  /** Ignored since glibc 2.28. */
   AI_IDN_ALLOW_UNASSIGNED,
-  /** ignored since glibc 2.28. */
+  /** Ignored since glibc 2.28. */
   AI_IDN_USE_STD3_ASCII_RULES,
 } = native.constants;
 
 // Errors of getaddrinfo and getnameinfo
 export const {
-  /** invalid flags. */
+  /** Invalid flags. */
   EAI_BADFLAGS,
-  /** the name or the service is not known. */
+  /** The name or the service is not known. */
   EAI_NONAME,
-  /** a temporary failure: try again. */
+  /** A temporary failure: try again. */
   EAI_AGAIN,
-  /** the name server failed for good. */
+  /** The name server failed for good. */
   EAI_FAIL,
-  /** the name has no address. */
+  /** The name has no address. */
   EAI_NODATA,
-  /** the family is not supported. */
+  /** The family is not supported. */
   EAI_FAMILY,
-  /** the socket type is not supported. */
+  /** The socket type is not supported. */
   EAI_SOCKTYPE,
-  /** the service is not available for the type. */
+  /** The service is not available for the type. */
   EAI_SERVICE,
-  /** the name has no address of the family. */
+  /** The name has no address of the family. */
   EAI_ADDRFAMILY,
-  /** out of memory. */
+  /** Out of memory. */
   EAI_MEMORY,
-  /** see errno. */
+  /** See errno. */
   EAI_SYSTEM,
-  /** the buffer was too small. */
+  /** The buffer was too small. */
   EAI_OVERFLOW,
   EAI_INPROGRESS,
   EAI_CANCELED,
@@ -1139,55 +1371,55 @@ export const {
 
 // Flags and sizes of getnameinfo
 export const {
-  /** the address as numbers. */
+  /** The address as numbers. */
   NI_NUMERICHOST,
-  /** the port as a number. */
+  /** The port as a number. */
   NI_NUMERICSERV,
-  /** no domain for hosts of this one. */
+  /** No domain for hosts of this one. */
   NI_NOFQDN,
-  /** an error if there is no name. */
+  /** An error if there is no name. */
   NI_NAMEREQD,
-  /** the service of a datagram protocol. */
+  /** The service of a datagram protocol. */
   NI_DGRAM,
-  /** longest service, with the closing NUL. */
+  /** Longest service, with the closing NUL. */
   NI_MAXSERV,
-  /** longest name, with the closing NUL. */
+  /** Longest name, with the closing NUL. */
   NI_MAXHOST,
 } = all;
 export const {
-  /** decode an internationalized name. */
+  /** Decode an internationalized name. */
   NI_IDN,
-  /** ignored since glibc 2.28. */
+  /** Ignored since glibc 2.28. */
   NI_IDN_ALLOW_UNASSIGNED,
-  /** ignored since glibc 2.28. */
+  /** Ignored since glibc 2.28. */
   NI_IDN_USE_STD3_ASCII_RULES,
-  /** the scope as a number. */
+  /** The scope as a number. */
   NI_NUMERICSCOPE,
 } = native.constants;
 
 // Errno values
 export const {
-  /** the call would wait. */
+  /** The call would wait. */
   EAGAIN,
-  /** the same number as EAGAIN. */
+  /** The same number as EAGAIN. */
   EWOULDBLOCK,
-  /** not an open descriptor. */
+  /** Not an open descriptor. */
   EBADF,
 } = all;
 
 // Where a frame was going (sll_pkttype)
 export const {
-  /** to this machine. */
+  /** To this machine. */
   PACKET_HOST,
-  /** to everybody. */
+  /** To everybody. */
   PACKET_BROADCAST,
-  /** to a group. */
+  /** To a group. */
   PACKET_MULTICAST,
-  /** to another machine. */
+  /** To another machine. */
   PACKET_OTHERHOST,
-  /** sent by this machine. */
+  /** Sent by this machine. */
   PACKET_OUTGOING,
-  /** looped back. */
+  /** Looped back. */
   PACKET_LOOPBACK,
   PACKET_FASTROUTE,
   PACKET_USER,
@@ -1248,7 +1480,7 @@ export const {
 // Protocols of Ethernet frames, and those of Linux below 1536
 export const {
   ETH_P_802_3,
-  /** every protocol. */
+  /** Every protocol. */
   ETH_P_ALL,
   ETH_P_802_2,
   ETH_P_SNAP,
@@ -1258,7 +1490,7 @@ export const {
   ETH_P_802_3_MIN,
   /** IPv4. */
   ETH_P_IP,
-  /** address resolution. */
+  /** Address resolution. */
   ETH_P_ARP,
   ETH_P_RARP,
   /** VLAN. */
@@ -1290,36 +1522,36 @@ export const {
 
 // Protocols of AF_NETLINK
 export const {
-  /** links, addresses, routes, neighbours. */
+  /** Links, addresses, routes, neighbours. */
   NETLINK_ROUTE,
   NETLINK_UNUSED,
-  /** for programs among themselves. */
+  /** For programs among themselves. */
   NETLINK_USERSOCK,
   NETLINK_FIREWALL,
-  /** the kernel's sockets. */
+  /** The kernel's sockets. */
   NETLINK_SOCK_DIAG,
-  /** an old name of NETLINK_SOCK_DIAG. */
+  /** An old name of NETLINK_SOCK_DIAG. */
   NETLINK_INET_DIAG,
   NETLINK_NFLOG,
   NETLINK_XFRM,
   NETLINK_SELINUX,
   NETLINK_ISCSI,
-  /** the audit log. */
+  /** The audit log. */
   NETLINK_AUDIT,
   NETLINK_FIB_LOOKUP,
   NETLINK_CONNECTOR,
-  /** packet filters. */
+  /** Packet filters. */
   NETLINK_NETFILTER,
   NETLINK_IP6_FW,
   NETLINK_DNRTMSG,
-  /** events of devices. */
+  /** Events of devices. */
   NETLINK_KOBJECT_UEVENT,
-  /** families by name. */
+  /** Families by name. */
   NETLINK_GENERIC,
   NETLINK_SCSITRANSPORT,
   NETLINK_ECRYPTFS,
   NETLINK_RDMA,
-  /** the kernel's ciphers. */
+  /** The kernel's ciphers. */
   NETLINK_CRYPTO,
   NETLINK_SMC,
 } = all;
@@ -1358,20 +1590,20 @@ export const {
 
 // Addresses of AF_VSOCK
 export const {
-  /** the hypervisor. */
+  /** The hypervisor. */
   VMADDR_CID_HYPERVISOR,
-  /** this machine. */
+  /** This machine. */
   VMADDR_CID_LOCAL,
-  /** to a sibling machine, by way of the host. */
+  /** To a sibling machine, by way of the host. */
   VMADDR_FLAG_TO_HOST,
-  /** the host. */
+  /** The host. */
   VMADDR_CID_HOST,
-  /** any context. */
+  /** Any context. */
   VMADDR_CID_ANY,
-  /** any port. */
+  /** Any port. */
   VMADDR_PORT_ANY,
   VM_SOCKETS_INVALID_VERSION,
-  /** ioctl: this machine's context. */
+  /** Ioctl: this machine's context. */
   IOCTL_VM_SOCKETS_GET_LOCAL_CID,
 } = all;
 
@@ -1461,14 +1693,14 @@ export const {
 
 // Protocols
 export const {
-  /** frames as they are. */
+  /** Frames as they are. */
   CAN_RAW,
-  /** broadcast manager: cyclic sending, filtering by content. */
+  /** Broadcast manager: cyclic sending, filtering by content. */
   CAN_BCM,
   CAN_TP16,
   CAN_TP20,
   CAN_MCNET,
-  /** segmented messages (ISO 15765-2). */
+  /** Segmented messages (ISO 15765-2). */
   CAN_ISOTP,
   /** SAE J1939. */
   CAN_J1939,
@@ -1476,11 +1708,11 @@ export const {
 
 // Bits of an identifier
 export const {
-  /** extended (29-bit) identifier. */
+  /** Extended (29-bit) identifier. */
   CAN_EFF_FLAG,
-  /** request for a frame. */
+  /** Request for a frame. */
   CAN_RTR_FLAG,
-  /** error frame. */
+  /** Error frame. */
   CAN_ERR_FLAG,
   CAN_SFF_MASK,
   CAN_EFF_MASK,

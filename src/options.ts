@@ -34,7 +34,7 @@ function checkOption(level: unknown, name: unknown): void {
  * many: a longer value is cut short by most options and refused by some (`ERANGE`, `EINVAL`).
  *
  * Fails with a `SocketError`: `ENOPROTOOPT` where the protocol or this kernel has no such
- * option, `EOPNOTSUPP` where the family or the level has none at all.
+ * option, `ENOTSUP` where the family or the level has none at all.
  */
 export function getOption(fd: number, level: number, name: number): number;
 export function getOption(fd: number, level: number, name: number, buflen: number): Buffer;
@@ -60,7 +60,7 @@ export function getOption(fd: number, level: number, name: number, buflen?: numb
  * Anything else that counts as bytes is the value itself, a string as its UTF-8. With `null` the
  * kernel is given no value but the length `optlen`, which only `null` takes.
  *
- * Fails with a `SocketError`: `ENOPROTOOPT` and `EOPNOTSUPP` as `getOption`, `EPERM` where a
+ * Fails with a `SocketError`: `ENOPROTOOPT` and `ENOTSUP` as `getOption`, `EPERM` where a
  * capability is missing, `EINVAL` for a value out of the option's range or too short for it.
  */
 export function setOption(

@@ -105,10 +105,10 @@ export class Waits {
     this.aborted(wait, timeoutError('poll'));
   }
 
-  rejectAll(error: Error): void {
+  rejectAll(reason: () => Error): void {
     for (const wait of this.#list) {
       this.#drop(wait);
-      wait.reject(error);
+      wait.reject(reason());
     }
   }
 }

@@ -254,19 +254,12 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   }
 
   #rejectAll(): void {
-    const lists = [this.#reads, this.#writes];
+    const reads = this.#reads;
+    const writes = this.#writes;
     this.#reads = this.#writes = undefined;
-    const error = closedError('close');
-    for (let pending of lists) {
-      for (; pending !== undefined; pending = pending.next) {
-        pending.cancellation?.stop();
-        const reason = closedError(pending.operation.syscall);
-        if (pending.operation === ops.sendall) noteSent(reason, (pending.argument as ops.Outgoing).sent);
-        pending.reject(reason);
-        if (ops.isHold(pending.operation)) (pending.argument as AbortController).abort();
-      }
-    }
-    this.#waits?.rejectAll(error);
+    rejectClosed(reads);
+    rejectClosed(writes);
+    this.#waits?.rejectAll(() => closedError('poll'));
     this.#waits = undefined;
   }
 
@@ -397,6 +390,16 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
     this.#state ^= UNREFERENCED;
     if (this.#reads !== undefined || this.#writes !== undefined || this.#waits !== undefined) engine.countPending(on ? 1 : -1);
     return this;
+  }
+}
+
+function rejectClosed(pending: Pending | undefined): void {
+  for (let each = pending; each !== undefined; each = each.next) {
+    each.cancellation?.stop();
+    const reason = closedError(each.operation.syscall);
+    if (each.operation === ops.sendall) noteSent(reason, (each.argument as ops.Outgoing).sent);
+    each.reject(reason);
+    if (ops.isHold(each.operation)) (each.argument as AbortController).abort();
   }
 }
 

@@ -1,6 +1,7 @@
 // Every socket option of Linux that getsockopt and setsockopt know at the levels of the socket,
 // IP, IPv6, TCP and UDP, declared once: the reference (docs/options.md), the round-trip test and
 // whatever sets options by name read the same row. Not loaded by the library itself.
+import { companionOptions } from './options/companions.ts';
 import { ipOptions } from './options/ip.ts';
 import { ipv6Options } from './options/ipv6.ts';
 import {
@@ -22,6 +23,7 @@ export { socketKinds };
 
 export const optionGroups: readonly OptionGroup[] = [
   ...socketOptions,
+  ...companionOptions,
   ...transportOptions,
   ...ipOptions,
   ...ipv6Options,
@@ -54,6 +56,7 @@ export const namesWithoutRow: Readonly<Record<string, string>> = {
   IP_ORIGDSTADDR: 'the type of the control message of IP_RECVORIGDSTADDR',
   IP_PMTUDISC: 'an old name of IP_MTU_DISCOVER',
   IPV6_ORIGDSTADDR: 'the type of the control message of IPV6_RECVORIGDSTADDR',
+  IPV6_HOPLIMIT: 'the type of the control message of IPV6_RECVHOPLIMIT',
   IPV6_RXHOPOPTS: 'an old name of IPV6_HOPOPTS',
   IPV6_RXDSTOPTS: 'an old name of IPV6_DSTOPTS',
   IPV6_NEXTHOP: 'not implemented by Linux as an option',

@@ -1,28 +1,80 @@
 // Options of IPv4, ip(7), and those of multicast groups that IPv4 and IPv6 share (RFC 3678).
+import { groupRequest, networkInt } from './layout.ts';
 import { group, kinds, type OptionRow } from './row.ts';
 
-const membership = (what: string, struct: string): OptionRow => ({
+// 239.1.2.3, and 127.0.0.1 as interface and as source.
+const GROUP = 'ef010203';
+const HERE = '7f000001';
+
+const mreq = (doc: string, after: readonly string[] = []): OptionRow => ({
+  type: 'bytes',
+  struct: 'struct ip_mreqn or struct ip_mreq',
+  access: 'set',
+  doc,
+  tries: [GROUP + HERE],
+  after,
+});
+
+const mreqSource = (doc: string, after: readonly string[] = []): OptionRow => ({
+  type: 'bytes',
+  struct: 'struct ip_mreq_source',
+  access: 'set',
+  doc,
+  tries: [GROUP + HERE + HERE],
+  after,
+});
+
+const policy = (struct: string): OptionRow => ({
   type: 'bytes',
   struct,
   access: 'set',
-  doc: what,
+  needs: 'CAP_NET_ADMIN',
+  doc: "this socket's IPsec policy",
+  untried: 'takes the IPsec of the machine set up',
 });
 
-/** The same numbers at both levels; the structs hold addresses of either family. */
-export const multicastRows: Record<string, OptionRow> = {
-  MCAST_JOIN_GROUP: membership('join a group', 'struct group_req'),
-  MCAST_LEAVE_GROUP: membership('leave a group', 'struct group_req'),
-  MCAST_JOIN_SOURCE_GROUP: membership('join a group for one source', 'struct group_source_req'),
-  MCAST_LEAVE_SOURCE_GROUP: membership('leave a group for one source', 'struct group_source_req'),
-  MCAST_BLOCK_SOURCE: membership('no more from one source of a group', 'struct group_source_req'),
-  MCAST_UNBLOCK_SOURCE: membership('again from one source of a group', 'struct group_source_req'),
-  MCAST_MSFILTER: {
-    type: 'bytes',
-    struct: 'struct group_filter',
-    doc: 'all sources of a group at once',
-    untried: 'the value to read names its group in the buffer to read into',
-  },
+/** IPsec: the same structs at both levels. */
+export const policies = {
+  policy: policy('struct sadb_x_policy'),
+  transform: policy('struct xfrm_userpolicy_info'),
 };
+
+/** The same numbers at both levels; the structs hold addresses of either family. */
+export function multicastRows(groupAddress: string, source: string): Record<string, OptionRow> {
+  const request = (doc: string, after: readonly string[] = []): OptionRow => ({
+    type: 'bytes',
+    struct: 'struct group_req',
+    access: 'set',
+    doc,
+    tries: [groupRequest(1, groupAddress)],
+    after,
+  });
+  const sourceRequest = (doc: string, after: readonly string[] = []): OptionRow => ({
+    type: 'bytes',
+    struct: 'struct group_source_req',
+    access: 'set',
+    doc,
+    tries: [groupRequest(1, groupAddress, source)],
+    after,
+  });
+  return {
+    MCAST_JOIN_GROUP: request('join a group'),
+    MCAST_LEAVE_GROUP: request('leave a group', ['MCAST_JOIN_GROUP']),
+    MCAST_JOIN_SOURCE_GROUP: sourceRequest('join a group for one source'),
+    MCAST_LEAVE_SOURCE_GROUP: sourceRequest('leave a group for one source', ['MCAST_JOIN_SOURCE_GROUP']),
+    MCAST_BLOCK_SOURCE: sourceRequest('no more from one source of a group', ['MCAST_JOIN_GROUP']),
+    MCAST_UNBLOCK_SOURCE: sourceRequest('again from one source of a group', [
+      'MCAST_JOIN_GROUP',
+      'MCAST_BLOCK_SOURCE',
+    ]),
+    MCAST_MSFILTER: {
+      type: 'bytes',
+      struct: 'struct group_filter',
+      doc: 'all sources of a group at once',
+      untried: 'the value to read names its group in the buffer to read into',
+    },
+  };
+}
 
 export const ipOptions = [
   group('IPv4', 'IPPROTO_IP', kinds.ip, {
@@ -47,10 +99,8 @@ export const ipOptions = [
     },
     IP_ROUTER_ALERT: {
       type: 'bool',
-      access: 'set',
       on: ['raw'],
       doc: 'receive packets with the router alert option that this machine would forward',
-      untried: 'for IPPROTO_RAW sockets of routers only',
     },
     IP_RECVOPTS: { type: 'bool', doc: 'IP options received as a control message (IP_OPTIONS)' },
     IP_RETOPTS: { type: 'bool', doc: 'the same in the form to send back' },
@@ -106,25 +156,27 @@ export const ipOptions = [
       type: 'int',
       when: 'before bind',
       since: '6.3',
-      doc: "range of ports to choose from: the lowest, plus the highest shifted left by 16; 0 is the system's",
-      tries: [40_000 + 20_000 * 65_536, 41_000 + 21_000 * 65_536],
+      doc: "ports to choose from: the lowest, plus the highest shifted left by 16 (so 32768 and more read as a negative number); 0 is the system's",
+      tries: [20_000 + 30_000 * 65_536, 21_000 + 31_000 * 65_536],
     },
     IP_PROTOCOL: {
       type: 'int',
       access: 'get',
       since: '6.4',
-      doc: "the socket's protocol, also of a raw one with another bound",
+      on: ['raw'],
+      doc: 'the protocol of a raw socket',
     },
     IP_UNICAST_IF: {
       type: 'int',
       doc: 'interface of sent packets: its index in network byte order',
-      tries: [0x0100_0000],
+      tries: [networkInt(1)],
     },
     IP_MULTICAST_IF: {
       type: 'bytes',
       struct: 'struct in_addr',
+      on: kinds.ipDatagrams,
       doc: 'interface of sent multicast packets, by its address; also struct ip_mreqn, by its index',
-      tries: ['7f000001'],
+      tries: [HERE],
     },
     IP_MULTICAST_TTL: {
       type: 'int',
@@ -137,32 +189,29 @@ export const ipOptions = [
       type: 'bool',
       doc: 'receive groups that any socket of this machine joined, not only this one',
     },
-    IP_ADD_MEMBERSHIP: membership('join a group', 'struct ip_mreqn or struct ip_mreq'),
-    IP_DROP_MEMBERSHIP: membership('leave a group', 'struct ip_mreqn or struct ip_mreq'),
-    IP_ADD_SOURCE_MEMBERSHIP: membership('join a group for one source', 'struct ip_mreq_source'),
-    IP_DROP_SOURCE_MEMBERSHIP: membership('leave a group for one source', 'struct ip_mreq_source'),
-    IP_BLOCK_SOURCE: membership('no more from one source of a group', 'struct ip_mreq_source'),
-    IP_UNBLOCK_SOURCE: membership('again from one source of a group', 'struct ip_mreq_source'),
+    IP_ADD_MEMBERSHIP: { ...mreq('join a group'), on: kinds.ipDatagrams },
+    IP_DROP_MEMBERSHIP: { ...mreq('leave a group', ['IP_ADD_MEMBERSHIP']), on: kinds.ipDatagrams },
+    IP_ADD_SOURCE_MEMBERSHIP: { ...mreqSource('join a group for one source'), on: kinds.ipDatagrams },
+    IP_DROP_SOURCE_MEMBERSHIP: {
+      ...mreqSource('leave a group for one source', ['IP_ADD_SOURCE_MEMBERSHIP']),
+      on: kinds.ipDatagrams,
+    },
+    IP_BLOCK_SOURCE: {
+      ...mreqSource('no more from one source of a group', ['IP_ADD_MEMBERSHIP']),
+      on: kinds.ipDatagrams,
+    },
+    IP_UNBLOCK_SOURCE: {
+      ...mreqSource('again from one source of a group', ['IP_ADD_MEMBERSHIP', 'IP_BLOCK_SOURCE']),
+      on: kinds.ipDatagrams,
+    },
     IP_MSFILTER: {
       type: 'bytes',
       struct: 'struct ip_msfilter',
       doc: 'all sources of a group at once',
       untried: 'the value to read names its group in the buffer to read into',
     },
-    IP_IPSEC_POLICY: {
-      type: 'bytes',
-      struct: 'struct sadb_x_policy',
-      access: 'set',
-      needs: 'CAP_NET_ADMIN',
-      doc: "this socket's IPsec policy",
-    },
-    IP_XFRM_POLICY: {
-      type: 'bytes',
-      struct: 'struct xfrm_userpolicy_info',
-      access: 'set',
-      needs: 'CAP_NET_ADMIN',
-      doc: "this socket's IPsec policy",
-    },
+    IP_IPSEC_POLICY: policies.policy,
+    IP_XFRM_POLICY: policies.transform,
     SO_ORIGINAL_DST: {
       type: 'bytes',
       struct: 'struct sockaddr_in',
@@ -170,7 +219,8 @@ export const ipOptions = [
       when: 'connected',
       on: ['tcp'],
       doc: 'the destination before netfilter redirected the connection',
+      untried: 'takes a connection that netfilter redirected',
     },
   }),
-  group('Multicast groups over IPv4', 'IPPROTO_IP', kinds.ipDatagrams, multicastRows),
+  group('Multicast groups over IPv4', 'IPPROTO_IP', kinds.ipDatagrams, multicastRows(GROUP, HERE)),
 ];

@@ -1,6 +1,12 @@
 // Options of IPv6: ipv6(7), RFC 3493, RFC 3542.
-import { multicastRows } from './ip.ts';
+import { multicastRows, policies } from './ip.ts';
+import { int, networkInt } from './layout.ts';
 import { group, kinds, type OptionRow } from './row.ts';
+
+// ff02::1234 on the first interface, the loopback one; and ::1.
+const anycast = 'takes a network to be in beyond loopback';
+const GROUP = 'ff020000000000000000000000001234';
+const HERE = '00000000000000000000000000000001';
 
 const received = (what: string): OptionRow => ({ type: 'bool', doc: `${what} as a control message` });
 const old = (what: string): OptionRow => ({ type: 'bool', doc: `${what} as RFC 2292 had it` });
@@ -11,11 +17,14 @@ const header = (what: string, tries: string, needs?: string): OptionRow => ({
   tries: [tries],
   ...(needs ? { needs } : {}),
 });
-const membership = (what: string): OptionRow => ({
+const membership = (doc: string, after: readonly string[] = []): OptionRow => ({
   type: 'bytes',
   struct: 'struct ipv6_mreq',
   access: 'set',
-  doc: what,
+  doc,
+  on: kinds.ipv6Datagrams,
+  tries: [GROUP + int(1)],
+  after,
 });
 
 export const ipv6Options = [
@@ -58,7 +67,7 @@ export const ipv6Options = [
       type: 'int',
       doc: 'which source addresses are preferred: IPV6_PREFER_SRC_ (RFC 5014)',
       tries: [2, 1],
-      reads: [0x802, 0x801],
+      reads: [0x402, 0x401],
     },
     IPV6_FREEBIND: {
       type: 'bool',
@@ -75,34 +84,34 @@ export const ipv6Options = [
     IPV6_UNICAST_IF: {
       type: 'int',
       doc: 'interface of sent packets: its index in network byte order',
-      tries: [0x0100_0000],
+      tries: [networkInt(1)],
     },
     IPV6_HDRINCL: { type: 'bool', on: ['raw6'], doc: 'the caller writes the IPv6 header' },
     IPV6_CHECKSUM: {
       type: 'int',
-      on: ['raw6'],
-      doc: 'offset of the checksum that the kernel computes; -1 for none',
-      untried: 'fixed at 2 on ICMPv6 sockets, the kind that is tested',
+      on: ['rawheader6'],
+      doc: 'offset of the checksum that the kernel computes, even; -1 for none; fixed for ICMPv6',
+      tries: [4, 6],
     },
     IPV6_ROUTER_ALERT: {
       type: 'int',
-      on: ['raw6'],
+      on: ['rawheader6'],
       access: 'set',
-      doc: 'receive packets with this router alert option that this machine would forward',
-      untried: 'for IPPROTO_RAW sockets of routers only',
+      doc: 'receive packets with this router alert option that this machine would forward; -1 ends it',
+      tries: [0],
     },
     IPV6_ROUTER_ALERT_ISOLATE: {
       type: 'bool',
-      on: ['raw6'],
+      on: ['raw6', 'rawheader6'],
       since: '5.1',
       doc: 'those of other network namespaces are left out',
-      untried: 'for IPPROTO_RAW sockets of routers only',
     },
     IPV6_ADDRFORM: {
       type: 'int',
       access: 'set',
       when: 'connected',
       doc: 'turn a socket whose peer has a mapped address into one of AF_INET',
+      untried: 'takes a connection by a mapped address, and turns it into another socket',
     },
     IPV6_RECVPKTINFO: received('destination and interface of a packet (IPV6_PKTINFO)'),
     IPV6_RECVHOPLIMIT: received('hop limit of a packet (IPV6_HOPLIMIT)'),
@@ -133,12 +142,7 @@ export const ipv6Options = [
       struct: 'struct in6_pktinfo',
       access: 'set',
       doc: 'source address and interface of sent packets',
-    },
-    IPV6_HOPLIMIT: {
-      type: 'int',
-      access: 'set',
-      doc: 'of a control message only: IPV6_UNICAST_HOPS is the option',
-      untried: 'no option, though its name is with them',
+      tries: [HERE + int(1)],
     },
     IPV6_HOPOPTS: header('hop-by-hop options', '0000010400000000', 'CAP_NET_RAW'),
     IPV6_DSTOPTS: header('destination options', '0000010400000000', 'CAP_NET_RAW'),
@@ -177,25 +181,13 @@ export const ipv6Options = [
       doc: 'receive groups that any socket of this machine joined, not only this one',
     },
     IPV6_JOIN_GROUP: membership('join a group'),
-    IPV6_LEAVE_GROUP: membership('leave a group'),
+    IPV6_LEAVE_GROUP: membership('leave a group', ['IPV6_JOIN_GROUP']),
     IPV6_ADD_MEMBERSHIP: membership('another name of IPV6_JOIN_GROUP'),
-    IPV6_DROP_MEMBERSHIP: membership('another name of IPV6_LEAVE_GROUP'),
-    IPV6_JOIN_ANYCAST: membership('answer to an anycast address'),
-    IPV6_LEAVE_ANYCAST: membership('no longer'),
-    IPV6_IPSEC_POLICY: {
-      type: 'bytes',
-      struct: 'struct sadb_x_policy',
-      access: 'set',
-      needs: 'CAP_NET_ADMIN',
-      doc: "this socket's IPsec policy",
-    },
-    IPV6_XFRM_POLICY: {
-      type: 'bytes',
-      struct: 'struct xfrm_userpolicy_info',
-      access: 'set',
-      needs: 'CAP_NET_ADMIN',
-      doc: "this socket's IPsec policy",
-    },
+    IPV6_DROP_MEMBERSHIP: membership('another name of IPV6_LEAVE_GROUP', ['IPV6_ADD_MEMBERSHIP']),
+    IPV6_JOIN_ANYCAST: { ...membership('answer to an anycast address'), untried: anycast },
+    IPV6_LEAVE_ANYCAST: { ...membership('no longer answer to it'), untried: anycast },
+    IPV6_IPSEC_POLICY: policies.policy,
+    IPV6_XFRM_POLICY: policies.transform,
   }),
-  group('Multicast groups over IPv6', 'IPPROTO_IPV6', kinds.ipv6Datagrams, multicastRows),
+  group('Multicast groups over IPv6', 'IPPROTO_IPV6', kinds.ipv6Datagrams, multicastRows(GROUP, HERE)),
 ];

@@ -27,6 +27,7 @@ export const socketKinds = {
   udplite6: ['AF_INET6', 'SOCK_DGRAM', 'IPPROTO_UDPLITE'],
   raw: ['AF_INET', 'SOCK_RAW', 'IPPROTO_ICMP'],
   raw6: ['AF_INET6', 'SOCK_RAW', 'IPPROTO_ICMPV6'],
+  rawheader6: ['AF_INET6', 'SOCK_RAW', 'IPPROTO_RAW'],
   unix: ['AF_UNIX', 'SOCK_STREAM', 'IPPROTO_IP'],
   unixdgram: ['AF_UNIX', 'SOCK_DGRAM', 'IPPROTO_IP'],
   unixseqpacket: ['AF_UNIX', 'SOCK_SEQPACKET', 'IPPROTO_IP'],
@@ -70,19 +71,27 @@ export interface OptionRow {
   readonly on?: readonly SocketKind[];
   /** The C type behind `bytes`; decoded by nobody yet. */
   readonly struct?: string;
+  /** How many bytes to ask for, where the kernel takes no other number. */
+  readonly length?: number;
   readonly unit?: string;
   /** A capability (see capabilities(7)) that setting it takes. */
   readonly needs?: string;
   /** The kernel that brought it, where that is newer than 4.18. */
   readonly since?: string;
+  /** The same for single kinds of socket, where the option itself is older. */
+  readonly sinceOn?: Partial<Record<SocketKind, string>>;
   /** What the kernel makes of the value that it is given. */
   readonly kernel?: string;
   /**
    * Values that the round-trip test chooses from, the first that is not the initial one; a
-   * `bool` needs none. `reads` are what the kernel then says, where that is something else.
+   * `bool` needs none. `reads` are what the kernel then says, where that is something else, and
+   * `readBy` under which name.
    */
   readonly tries?: readonly OptionValue[];
   readonly reads?: readonly OptionValue[];
+  readonly readBy?: string;
+  /** Options of this level to set before, each with the first of its `tries`. */
+  readonly after?: readonly string[];
   /** Why there is no round trip to test. */
   readonly untried?: string;
 }

@@ -1,7 +1,6 @@
 // Options of the socket itself, whatever its family: socket(7).
+import { int } from './layout.ts';
 import { group, kinds } from './row.ts';
-
-const pointer = 'the value holds a pointer to memory, which bytes cannot carry';
 
 export const socketOptions = [
   group('Every socket', 'SOL_SOCKET', kinds.any, {
@@ -47,6 +46,9 @@ export const socketOptions = [
       access: 'set',
       needs: 'CAP_NET_ADMIN',
       doc: 'SO_SNDBUF without the upper bound',
+      tries: [20_000, 30_000],
+      reads: [40_000, 60_000],
+      readBy: 'SO_SNDBUF',
     },
     SO_RCVBUFFORCE: {
       type: 'int',
@@ -54,6 +56,9 @@ export const socketOptions = [
       access: 'set',
       needs: 'CAP_NET_ADMIN',
       doc: 'SO_RCVBUF without the upper bound',
+      tries: [20_000, 30_000],
+      reads: [40_000, 60_000],
+      readBy: 'SO_RCVBUF',
     },
     SO_BUF_LOCK: {
       type: 'int',
@@ -115,18 +120,6 @@ export const socketOptions = [
       doc: 'a mark for routing rules and packet filters, 32 bits (so 0x80000000 reads as a negative number)',
       tries: [77, 78],
     },
-    SO_RCVMARK: {
-      type: 'bool',
-      since: '5.19',
-      needs: 'CAP_NET_ADMIN or CAP_NET_RAW',
-      doc: "a packet's mark as a control message (SO_MARK)",
-    },
-    SO_RCVPRIORITY: {
-      type: 'bool',
-      since: '6.14',
-      needs: 'CAP_NET_ADMIN or CAP_NET_RAW',
-      doc: "a packet's priority as a control message (SO_PRIORITY)",
-    },
     SO_BINDTODEVICE: {
       type: 'string',
       when: 'before connect',
@@ -142,106 +135,23 @@ export const socketOptions = [
       doc: 'SO_BINDTODEVICE by the index of the interface; 0 ends it',
       tries: [1],
     },
-    SO_PASSCRED: {
-      type: 'bool',
-      on: kinds.unix,
-      doc: "the sender's process, user and group as SCM_CREDENTIALS",
-    },
-    SO_PASSSEC: { type: 'bool', on: kinds.unix, doc: "the sender's security label as SCM_SECURITY" },
-    SO_PASSPIDFD: { type: 'bool', since: '6.5', on: kinds.unix, doc: 'a pidfd of the sender as SCM_PIDFD' },
-    SO_PASSRIGHTS: {
-      type: 'bool',
-      since: '6.16',
-      on: kinds.unix,
-      doc: 'accept descriptors (SCM_RIGHTS); on by default',
-    },
-    SO_INQ: {
-      type: 'bool',
-      since: '6.17',
-      on: ['unix'],
-      doc: 'bytes left to receive as a control message (SCM_INQ)',
-    },
-    SO_PEERCRED: {
-      type: 'bytes',
-      struct: 'struct ucred',
-      access: 'get',
-      when: 'connected',
-      on: kinds.unix,
-      doc: 'process, user and group of the peer as of connect, listen or socketpair',
-    },
-    SO_PEERPIDFD: {
-      type: 'int',
-      access: 'get',
-      when: 'connected',
-      since: '6.5',
-      on: kinds.unix,
-      doc: 'a pidfd of the peer: a new descriptor, for the caller to close',
-    },
-    SO_PEERGROUPS: {
-      type: 'bytes',
-      struct: 'gid_t[]',
-      access: 'get',
-      when: 'connected',
-      on: kinds.unix,
-      doc: 'supplementary groups of the peer',
-    },
-    SO_PEERSEC: { type: 'string', access: 'get', when: 'connected', doc: 'security label of the peer' },
-    SO_PEERNAME: {
-      type: 'bytes',
-      struct: 'struct sockaddr',
-      access: 'get',
-      when: 'connected',
-      doc: 'the address that getpeername gives',
-    },
-    SO_TIMESTAMP: { type: 'bool', doc: 'when a packet arrived as SCM_TIMESTAMP, in microseconds' },
-    SO_TIMESTAMPNS: {
-      type: 'bool',
-      doc: 'when a packet arrived as SCM_TIMESTAMPNS, in nanoseconds; excludes SO_TIMESTAMP',
-    },
-    SO_TIMESTAMPING: {
-      type: 'int',
-      doc: 'SOF_TIMESTAMPING_ flags: timestamps of sent and received packets by software and hardware',
-      tries: [0x18],
-    },
-    SO_TIMESTAMP_NEW: {
-      type: 'bool',
-      since: '5.1',
-      doc: 'SO_TIMESTAMP with 64-bit seconds on 32-bit machines',
-      untried: 'reads as 0 wherever time is 64 bits already: the kernel tells it from SO_TIMESTAMP',
-    },
-    SO_TIMESTAMPNS_NEW: {
-      type: 'bool',
-      since: '5.1',
-      doc: 'SO_TIMESTAMPNS with 64-bit seconds on 32-bit machines',
-    },
-    SO_TIMESTAMPING_NEW: {
-      type: 'int',
-      since: '5.1',
-      doc: 'SO_TIMESTAMPING with 64-bit seconds on 32-bit machines',
-      tries: [0x18],
-    },
     SO_TXTIME: {
       type: 'bytes',
       struct: 'struct sock_txtime',
       since: '4.19',
       doc: 'the clock by which SCM_TXTIME tells when to send; any but CLOCK_MONOTONIC takes CAP_NET_ADMIN',
-      tries: ['0100000002000000'],
+      tries: [int(1) + int(2)],
     },
-    SO_RXQ_OVFL: { type: 'bool', doc: 'count of datagrams dropped as a control message' },
-    SO_WIFI_STATUS: { type: 'bool', doc: 'whether wireless stations acknowledged, by the error queue' },
     SO_NOFCS: {
       type: 'bool',
       doc: "the frame's checksum is the sender's: packet sockets on devices that can",
-    },
-    SO_SELECT_ERR_QUEUE: {
-      type: 'bool',
-      doc: 'the error queue counts as an exceptional condition in select and poll',
     },
     SO_PEEK_OFF: {
       type: 'int',
       unit: 'bytes',
       on: [...kinds.tcp, ...kinds.udp, 'unix', 'unixdgram', 'unixseqpacket'],
-      doc: 'where MSG_PEEK begins, moving with each peek; -1 ends it; TCP since Linux 6.9',
+      sinceOn: { tcp: '6.9', tcp6: '6.9' },
+      doc: 'where MSG_PEEK begins, moving with each peek; -1 ends it',
       tries: [5],
     },
     SO_ZEROCOPY: {
@@ -291,8 +201,9 @@ export const socketOptions = [
       unit: 'packets',
       since: '5.11',
       needs: 'CAP_NET_ADMIN above the default',
-      doc: 'packets in one go of busy polling',
       access: 'set',
+      doc: 'packets in one go of busy polling',
+      tries: [4],
     },
     SO_NO_CHECK: { type: 'bool', on: ['udp'], doc: 'send datagrams without a checksum' },
     SO_BSDCOMPAT: { type: 'bool', doc: 'ignored', access: 'get' },
@@ -311,6 +222,7 @@ export const socketOptions = [
     SO_NETNS_COOKIE: {
       type: 'bytes',
       struct: 'unsigned 64-bit integer',
+      length: 8,
       since: '5.14',
       access: 'get',
       doc: "the network namespace's unique number",
@@ -320,46 +232,8 @@ export const socketOptions = [
       access: 'set',
       when: 'connected',
       doc: '1: the connection is bad, look for another neighbour or source',
+      tries: [1],
     },
-    SO_ATTACH_FILTER: {
-      type: 'bytes',
-      struct: 'struct sock_fprog',
-      access: 'set',
-      doc: 'a classic BPF filter',
-      untried: pointer,
-    },
-    SO_GET_FILTER: {
-      type: 'bytes',
-      struct: 'struct sock_filter[]',
-      access: 'get',
-      doc: 'the classic BPF filter; its length counts instructions',
-    },
-    SO_ATTACH_BPF: { type: 'int', access: 'set', doc: 'a BPF program, by its descriptor, as the filter' },
-    SO_DETACH_FILTER: { type: 'int', access: 'set', doc: 'end of the filter; the value is ignored' },
-    SO_DETACH_BPF: { type: 'int', access: 'set', doc: 'another name of SO_DETACH_FILTER' },
-    SO_LOCK_FILTER: { type: 'bool', doc: 'the filter cannot be changed any more; there is no way back' },
-    SO_ATTACH_REUSEPORT_CBPF: {
-      type: 'bytes',
-      struct: 'struct sock_fprog',
-      access: 'set',
-      on: kinds.inet,
-      doc: 'a classic BPF program that chooses among the sockets of one port',
-      untried: pointer,
-    },
-    SO_ATTACH_REUSEPORT_EBPF: {
-      type: 'int',
-      access: 'set',
-      on: kinds.inet,
-      doc: 'a BPF program, by its descriptor, that chooses among the sockets of one port',
-    },
-    SO_DETACH_REUSEPORT_BPF: {
-      type: 'int',
-      access: 'set',
-      since: '5.3',
-      on: kinds.inet,
-      doc: 'end of that choice; the value is ignored',
-    },
-    SO_BPF_EXTENSIONS: { type: 'int', access: 'get', doc: 'how many extensions the BPF filter knows' },
     SO_DEVMEM_DONTNEED: {
       type: 'bytes',
       struct: 'struct dmabuf_token[]',

@@ -3,6 +3,8 @@ import { group, kinds } from './row.ts';
 
 const repair = 'of a connection in repair: see TCP_REPAIR';
 const keys = 'struct tcp_md5sig';
+const inRepair = 'takes a connection in repair';
+const keyed = 'takes a key for one address, of the family of the socket';
 
 export const transportOptions = [
   group('TCP', 'IPPROTO_TCP', kinds.tcp, {
@@ -179,6 +181,7 @@ export const transportOptions = [
       access: 'set',
       when: 'before connect',
       doc: 'sign segments for one peer (RFC 2385)',
+      untried: keyed,
     },
     TCP_MD5SIG_EXT: {
       type: 'bytes',
@@ -186,6 +189,7 @@ export const transportOptions = [
       access: 'set',
       when: 'before connect',
       doc: 'the same for a prefix of addresses or an interface',
+      untried: keyed,
     },
     TCP_AO_ADD_KEY: {
       type: 'bytes',
@@ -194,6 +198,7 @@ export const transportOptions = [
       since: '6.7',
       when: 'before connect',
       doc: 'add a key of the authentication option (RFC 5925)',
+      untried: keyed,
     },
     TCP_AO_DEL_KEY: {
       type: 'bytes',
@@ -201,6 +206,7 @@ export const transportOptions = [
       access: 'set',
       since: '6.7',
       doc: 'delete such a key',
+      untried: keyed,
     },
     TCP_AO_INFO: {
       type: 'bytes',
@@ -223,7 +229,7 @@ export const transportOptions = [
       since: '6.7',
       needs: 'CAP_NET_ADMIN',
       doc: `its state, ${repair}`,
-      untried: 'takes a connection in repair',
+      untried: inRepair,
     },
     TCP_REPAIR: {
       type: 'int',
@@ -235,13 +241,15 @@ export const transportOptions = [
       type: 'int',
       needs: 'CAP_NET_ADMIN',
       doc: `the queue that the next calls mean: TCP_RECV_QUEUE, TCP_SEND_QUEUE; ${repair}`,
-      untried: 'takes a connection in repair',
+      after: ['TCP_REPAIR'],
+      tries: [1],
     },
     TCP_QUEUE_SEQ: {
       type: 'int',
       needs: 'CAP_NET_ADMIN',
       doc: `sequence number of that queue; ${repair}`,
-      untried: 'takes a connection in repair',
+      after: ['TCP_REPAIR', 'TCP_REPAIR_QUEUE'],
+      tries: [5000],
     },
     TCP_REPAIR_OPTIONS: {
       type: 'bytes',
@@ -249,13 +257,14 @@ export const transportOptions = [
       access: 'set',
       needs: 'CAP_NET_ADMIN',
       doc: `what was negotiated; ${repair}`,
+      untried: inRepair,
     },
     TCP_REPAIR_WINDOW: {
       type: 'bytes',
       struct: 'struct tcp_repair_window',
       needs: 'CAP_NET_ADMIN',
       doc: `the windows; ${repair}`,
-      untried: 'takes a connection in repair',
+      untried: inRepair,
     },
     TCP_TIMESTAMP: {
       type: 'int',

@@ -1,17 +1,14 @@
 // An option's value between what people write, what the API takes and what the kernel holds.
 // Pure functions of a row: no system calls.
-import os from 'node:os';
+import { LONG, little } from './layout.ts';
 import type { Option, OptionValue } from './row.ts';
 
-const little = os.endianness() === 'LE';
 const readInt = (b: Buffer, at: number) => (little ? b.readInt32LE(at) : b.readInt32BE(at));
 const writeInt = (b: Buffer, value: number, at: number) =>
   little ? b.writeInt32LE(value, at) : b.writeInt32BE(value, at);
 
-// struct timeval: two longs. Of 32-bit machines only those whose C library has 64-bit time use
-// two 64-bit integers; the length that the kernel gives tells which it was.
-const LONG = ['arm', 'ia32', 'mips', 'mipsel'].includes(process.arch) ? 4 : 8;
-
+// struct timeval is two longs; where a 32-bit C library has 64-bit time, the length that the
+// kernel gives tells.
 function writeLong(b: Buffer, value: number, at: number, size: number): void {
   if (size === 4) writeInt(b, value, at);
   else if (little) b.writeBigInt64LE(BigInt(value), at);
@@ -75,7 +72,7 @@ export function lengthToRead(option: Option): number | undefined {
       return 16;
     case 'string':
     case 'bytes':
-      return 256;
+      return option.length ?? 256;
   }
 }
 
