@@ -11,8 +11,6 @@
 // JavaScript in one call. Nothing is received that no caller waits for.
 #include "engine.h"
 
-#include <sys/mman.h>
-
 namespace {
 
 constexpr int EVENTS_A_TURN = 256;
@@ -75,11 +73,14 @@ long receive_slab(Engine *e, uint32_t slot, int n) {
     r = receive(fd, e->scratch, ask);
     if (r > 0) memcpy(place(e, r > SMALL_ASK, static_cast<size_t>(r)), e->scratch, static_cast<size_t>(r));
   } else {
-    int most = f & BIG ? BIG_ASK : SMALL_ASK;
-    int ask = n < most ? n : most;
-    int which = ask > SMALL_ASK;
-    if (!reserve(e->slabs[which], static_cast<size_t>(ask))) return NO_SLAB;
+    // Small reads share an area and may take what is left of it; a socket whose reads come
+    // large gets its memory from larger areas.
+    int which = n > SMALL_ASK && (f & BIG);
+    int most = which ? BIG_ASK : SMALL_ASK;
+    if (!reserve(e->slabs[which], static_cast<size_t>(n < most ? n : most))) return NO_SLAB;
     Area &area = e->slabs[which].current;
+    size_t left = area.size - area.used;
+    int ask = static_cast<size_t>(n) < left ? n : static_cast<int>(left);
     uint8_t *to = area.data + area.used;
     bool boundary = false;
     r = f & ANCILLARY ? receive_ancillary(fd, to, static_cast<size_t>(ask), &boundary)
@@ -89,7 +90,7 @@ long receive_slab(Engine *e, uint32_t slot, int n) {
       if (which == 1 && r <= SMALL_RESULT && reserve(e->slabs[0], static_cast<size_t>(r)))
         memcpy(place(e, 0, static_cast<size_t>(r)), to, static_cast<size_t>(r));
       else place(e, which, static_cast<size_t>(r));
-      if (r == ask && ask < n) f |= BIG;
+      if (r >= SMALL_ASK) f |= BIG;
       else if (r <= SMALL_RESULT) f &= static_cast<uint8_t>(~BIG);
       if (r < ask && (f & SHORT) && !(f & HUP) && !boundary) f &= static_cast<uint8_t>(~READABLE);
     }
@@ -340,10 +341,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   if (e->notifier) return number(env, 0);
   if (e->epoll < 0) return number(env, -EMFILE);
   Notifier *n = a.i32(0) ? notifier_thread() : notifier_uv();
-  if (!n->start(e, wake)) {
-    delete n;
-    return number(env, -ENOSYS);
-  }
+  if (!n->start(e, wake)) return number(env, -ENOSYS);
   e->notifier = n;
   return number(env, 0);
 }

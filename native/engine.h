@@ -10,7 +10,7 @@ enum : uint8_t {
   HUP = 4,        // the end (or an error) was seen: no further edge comes for it
   STREAM = 8,     // a byte stream: a read may ask for less than the caller allows
   SHORT = 16,     // a read shorter than asked emptied the queue
-  BIG = 32,       // the last read came full: ask for all that the caller allows
+  BIG = 32,       // the last read was large: the next one gets memory of the larger class
   WATCHED = 64,   // registered with the inner epoll
   ANCILLARY = 128 // AF_UNIX: a read also ends where descriptors or credentials were attached
 };
@@ -23,7 +23,7 @@ enum { IO_OFFSET, IO_SLAB, IO_SEQUENCE, IO_NAMELEN, IO_PEERLEN, IO_SAME, IO_PEND
 
 constexpr size_t NAME_SIZE = 128;  // sizeof(struct sockaddr_storage)
 
-constexpr int SMALL_ASK = 8192;
+constexpr int SMALL_ASK = 16384;
 constexpr int SMALL_RESULT = 4096;
 constexpr int BIG_ASK = 262144;
 
@@ -84,6 +84,7 @@ void note_peer(Engine *engine, const void *name, socklen_t length);
 struct Notifier {
   virtual ~Notifier() {}
   // Starts to call wake(engine) on the environment's thread whenever engine->epoll is readable.
+  // On failure it deletes itself.
   virtual bool start(Engine *engine, void (*wake)(Engine *)) = 0;
   // A referenced notifier keeps the event loop alive.
   virtual void reference(bool on) = 0;

@@ -2,8 +2,6 @@
 //
 // A batch is received into an area of its own and then copied out tightly: the area's pages
 // stay hot, and a datagram of 64 bytes does not pin a buffer of 64 KiB.
-#include <sys/mman.h>
-
 #include "engine.h"
 
 namespace {

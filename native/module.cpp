@@ -33,6 +33,22 @@ void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
       teardown);
 }
 
+// Deno frees the handle of an async hook itself, and again when the hook gives it back (seen
+// in 2.9: "double free" at exit). Without libuv nothing is closed later, so a plain hook does.
+bool deno(napi_env env) {
+  napi_value global = nullptr, process = nullptr, versions = nullptr;
+  bool found = false;
+  napi_get_global(env, &global);
+  napi_get_named_property(env, global, "process", &process);
+  napi_get_named_property(env, process, "versions", &versions);
+  napi_has_named_property(env, versions, "deno", &found);
+  return found;
+}
+
+void on_plain_cleanup(void *data) {
+  engine_destroy(static_cast<Env *>(data), [](void *state) { delete static_cast<Env *>(state); }, data);
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
@@ -42,6 +58,7 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
     define(env, exports, rows, state);
   put(env, exports, "constants", constant_table(env));
   engine_create(state);
-  napi_add_async_cleanup_hook(env, on_cleanup, state, nullptr);
+  if (deno(env)) napi_add_env_cleanup_hook(env, on_plain_cleanup, state);
+  else napi_add_async_cleanup_hook(env, on_cleanup, state, nullptr);
   return exports;
 }

@@ -1,10 +1,6 @@
 // Wakes a runtime without libuv: a thread sleeps on the inner epoll and calls back through a
 // thread-safe function. Slower by two thread switches a turn, and the same in everything else.
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
-#include <sys/eventfd.h>
-#include <thread>
 
 #include "engine.h"
 
@@ -16,9 +12,11 @@ struct ThreadNotifier : Notifier {
   napi_threadsafe_function call = nullptr;
   int quit = -1;
   int epoll = -1;
-  std::thread thread;
-  std::mutex mutex;
-  std::condition_variable turned;
+  // pthreads: the classes of the C++ library are calls into libstdc++, which the shipped
+  // binary does without (scripts/portable.cpp).
+  pthread_t thread;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
   bool in_turn = false;
   std::atomic<bool> stopping{false};
 
@@ -27,26 +25,31 @@ struct ThreadNotifier : Notifier {
     wake = on_wake;
     epoll = e->epoll;
     quit = eventfd(0, EFD_CLOEXEC);
-    if (quit < 0) return false;
     napi_env env = e->env->env;
-    if (napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "berkeley-sockets"), 0, 1, nullptr, on_gone,
-                                        this, on_call, &call) != napi_ok) {
-      ::close(quit);
+    if (quit < 0 || napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "berkeley-sockets"), 0, 1, nullptr,
+                                                    on_gone, this, on_call, &call) != napi_ok) {
+      if (quit >= 0) ::close(quit);
+      delete this;
       return false;
     }
     napi_unref_threadsafe_function(env, call);
-    thread = std::thread([this] { run(); });
-    return true;
+    auto body = [](void *self) -> void * {
+      static_cast<ThreadNotifier *>(self)->run();
+      return nullptr;
+    };
+    if (pthread_create(&thread, nullptr, body, this) == 0) return true;
+    ::close(quit);
+    napi_release_threadsafe_function(call, napi_tsfn_abort);  // on_gone deletes
+    return false;
   }
 
   static void on_call(napi_env env, napi_value, void *context, void *) {
     auto *self = static_cast<ThreadNotifier *>(context);
     if (env && !self->stopping) self->wake(self->engine);
-    {
-      std::lock_guard<std::mutex> lock(self->mutex);
-      self->in_turn = false;
-    }
-    self->turned.notify_one();
+    pthread_mutex_lock(&self->mutex);
+    self->in_turn = false;
+    pthread_mutex_unlock(&self->mutex);
+    pthread_cond_signal(&self->turned);
   }
 
   // Calls that were still queued come before this, without an environment.
@@ -62,13 +65,13 @@ struct ThreadNotifier : Notifier {
       if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
       if (fds[1].revents || stopping) return;
       if (!(fds[0].revents & POLLIN)) continue;
-      {
-        std::lock_guard<std::mutex> lock(mutex);
-        in_turn = true;
-      }
+      pthread_mutex_lock(&mutex);
+      in_turn = true;
+      pthread_mutex_unlock(&mutex);
       if (napi_call_threadsafe_function(call, nullptr, napi_tsfn_blocking) != napi_ok) return;
-      std::unique_lock<std::mutex> lock(mutex);
-      turned.wait(lock, [this] { return !in_turn || stopping; });
+      pthread_mutex_lock(&mutex);
+      while (in_turn && !stopping) pthread_cond_wait(&turned, &mutex);
+      pthread_mutex_unlock(&mutex);
     }
   }
 
@@ -78,15 +81,14 @@ struct ThreadNotifier : Notifier {
   }
 
   void close(void (*done)(void *), void *data) override {
-    {
-      std::lock_guard<std::mutex> lock(mutex);
-      stopping = true;
-    }
+    pthread_mutex_lock(&mutex);
+    stopping = true;
+    pthread_mutex_unlock(&mutex);
     uint64_t one = 1;
     if (write(quit, &one, sizeof one) < 0) { /* an eventfd that is not full cannot refuse */
     }
-    turned.notify_one();
-    thread.join();
+    pthread_cond_signal(&turned);
+    pthread_join(thread, nullptr);
     ::close(quit);
     napi_release_threadsafe_function(call, napi_tsfn_abort);
     done(data);

@@ -1,7 +1,5 @@
 // Wakes Node's event loop through libuv. Its functions are looked up at run time, so that
 // the binary also loads where there is no libuv.
-#include <dlfcn.h>
-
 #include "engine.h"
 
 namespace {
@@ -44,10 +42,10 @@ struct UvNotifier : Notifier {
 
   bool start(Engine *e, void (*on_wake)(Engine *)) override {
     void *loop = nullptr;
-    if (!uv.find() || uv.event_loop(e->env->env, &loop) != napi_ok || !loop) return false;
-    handle = calloc(1, uv.handle_size(POLL));
+    if (uv.find() && uv.event_loop(e->env->env, &loop) == napi_ok && loop) handle = calloc(1, uv.handle_size(POLL));
     if (!handle || uv.poll_init(loop, handle, e->epoll) != 0) {
       free(handle);
+      delete this;
       return false;
     }
     engine = e;

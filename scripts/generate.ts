@@ -96,26 +96,34 @@ function socketsOf({ on, level }: Option): string {
   return words.join(', ');
 }
 
+const kindsOf = (versions: object): SocketKind[] => Object.keys(versions) as SocketKind[];
+
 function optionRow(option: Option): string {
   const { name, type, struct, unit, when, access, doc, kernel, needs, since, sinceOn } = option;
-  const value = [struct ? `${type}: \`${struct}\`` : type, ...(unit ? [unit] : [])].join(', ');
-  const recent = Object.entries(sinceOn ?? {}).map(([kind, version]) => `${kind} since Linux ${version}`);
   const notes = [
     ...(access ? [access === 'get' ? 'read only' : 'write only'] : []),
     ...(kernel ? [`the kernel ${kernel}`] : []),
     ...(needs ? [`takes ${needs}`] : []),
     ...(since ? [`since Linux ${since}`] : []),
-    ...recent,
+    ...(sinceOn
+      ? [`on ${socketsOf({ ...option, on: kindsOf(sinceOn) })} since Linux ${Object.values(sinceOn)[0]}`]
+      : []),
   ];
-  const text = notes.length > 0 ? `${doc} (${notes.join('; ')})` : doc;
-  const cells = [`\`${name}\``, value, when, socketsOf(option), text];
+  const cells = [
+    `\`${name}\``,
+    [struct ? `${type}: \`${struct}\`` : type, ...(unit ? [unit] : [])].join(', '),
+    access === 'get' && when === 'any' ? '' : when,
+    socketsOf(option),
+    doc,
+    notes.join('; '),
+  ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
 }
 
 function optionsPage(): string {
   const tables = optionGroups.map(
     ({ title, level, options: rows }) =>
-      `## ${title}: level \`${level}\`\n\n| option | value | takes effect when set | sockets | |\n|---|---|---|---|---|\n${rows
+      `## ${title}: level \`${level}\`\n\n| option | value | when | sockets | what it does | notes |\n|---|---|---|---|---|---|\n${rows
         .map(optionRow)
         .join('')}`,
   );
@@ -132,8 +140,8 @@ by the constants of these names. Values:
 - **bytes**: the struct that is named, as bytes.
 
 An option that the running kernel does not know fails with \`ENOPROTOOPT\`, whatever the constant's value.
-"Takes effect when set" says until when setting it still does something: at any time, before \`bind\`,
-\`listen\` or \`connect\`, or once connected.
+"When" says until when setting it still does something: at any time, before \`bind\`, \`listen\` or
+\`connect\`, or once connected.
 
 ${tables.join('\n')}`;
 }

@@ -426,7 +426,7 @@ export const {
   SO_COOKIE,
   /** Supplementary groups of the peer. */
   SO_PEERGROUPS,
-  /** Allow MSG_ZEROCOPY; UDP since Linux 5.0. */
+  /** Allow MSG_ZEROCOPY. */
   SO_ZEROCOPY,
   /** The clock by which SCM_TXTIME tells when to send; any but CLOCK_MONOTONIC takes CAP_NET_ADMIN. */
   SO_TXTIME,

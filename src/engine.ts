@@ -163,9 +163,16 @@ export function spendBytes(bytes: number): void {
   if (bytes >= BYTES_A_UNIT) budget -= (bytes / BYTES_A_UNIT) | 0;
 }
 
+/**
+ * Whether this turn served several sockets, whose small sends are worth gathering; for a single
+ * one the ring is a detour.
+ */
+export let crowded = false;
+
 function dispatch(): void {
   budget = BUDGET;
   const count = records[0]!;
+  crowded = count > 1;
   for (let i = 0, at = 1; i < count; i++, at += RECORD) {
     const waiter = waiting[records[at]!];
     if (waiter === undefined) continue;
@@ -186,6 +193,7 @@ export function postpone(waiter: Waiter): void {
 
 function redrive(): void {
   budget = BUDGET;
+  crowded = postponed[0] !== postponed.at(-1);
   const list = postponed;
   postponed = [];
   for (const waiter of list) {

@@ -99,13 +99,20 @@ const octetsDotted = octets.map((text) => `${text}.`);
 
 /** The dotted quad of the four bytes at `bytes[at]`. */
 export function formatInet4(bytes: Uint8Array, at: number): string {
-  return (
+  const key = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+  if (key === lastKey) return lastText;
+  lastKey = key;
+  lastText =
     octetsDotted[bytes[at]!]! +
     octetsDotted[bytes[at + 1]!]! +
     octetsDotted[bytes[at + 2]!]! +
-    octets[bytes[at + 3]!]!
-  );
+    octets[bytes[at + 3]!]!;
+  return lastText;
 }
+
+// Connections often come from one host, a proxy or the loopback: its text is made once.
+let lastKey = 0;
+let lastText = '0.0.0.0';
 
 /**
  * The text of the sixteen bytes at `bytes[at]`: lower case, the first longest run of two or

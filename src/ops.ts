@@ -302,8 +302,10 @@ export const connect: Operation<Connecting, undefined> = {
     engine.name.set(connecting.name);
     const r = native.connect(engine.fds[slot]!, connecting.name.length);
     if (r === 0 || (r === -EISCONN && connecting.begun)) {
-      // Before it was connected the kernel reported a hang-up, which is over now.
-      engine.flags[slot] = (engine.flags[slot]! & ~engine.HUP) | engine.READABLE | engine.WRITABLE;
+      // A hang-up that was reported before the call is over. One that was reported since may be
+      // the peer's: it can have sent all it has, and its end, with the event that woke us.
+      if (!connecting.begun) engine.flags[slot]! &= ~engine.HUP;
+      engine.flags[slot]! |= engine.READABLE | engine.WRITABLE;
       return undefined;
     }
     const again = connecting.begun;

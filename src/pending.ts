@@ -32,6 +32,38 @@ export class Pending {
   }
 }
 
+// A call that was served is a record less to allocate for the next one. Those that something
+// else may still hold (a deadline, a look-up) are not used again.
+const spare: Pending[] = [];
+const MOST_SPARE = 64;
+
+/** A record for a call that starts to wait. */
+export function pendingOf(
+  operation: Operation<never, unknown>,
+  argument: unknown,
+  count: number,
+  msgFlags: number,
+  resolve: Resolve,
+  reject: Reject,
+): Pending {
+  const pending = spare.pop();
+  if (pending === undefined) return new Pending(operation, argument, count, msgFlags, resolve, reject);
+  pending.operation = operation as Operation<unknown, unknown>;
+  pending.argument = argument;
+  pending.count = count;
+  pending.msgFlags = msgFlags;
+  pending.resolve = resolve;
+  pending.reject = reject;
+  return pending;
+}
+
+/** Takes back the record of a receive that the engine served: nobody else knows of it. */
+export function reuse(pending: Pending): void {
+  if (pending.cancellation !== undefined || spare.length === MOST_SPARE) return;
+  pending.next = undefined;
+  spare.push(pending);
+}
+
 /** Whose waiting calls can be ended early. */
 export interface Cancellable<P> {
   aborted(pending: P, reason: unknown): void;

@@ -11,7 +11,7 @@ import { closedError, type SocketError, systemError, timeoutError, wouldBlockErr
 import { resolveAddress } from './names.ts';
 import * as ops from './ops.ts';
 import { BLOCKED, BUSY, neverWaits, type Operation, type Outcome, READ } from './ops.ts';
-import { Cancellation, Pending } from './pending.ts';
+import { Cancellation, Pending, pendingOf, reuse } from './pending.ts';
 import { type Readiness, Waits } from './readiness.ts';
 
 // Bits of #state.
@@ -62,7 +62,7 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
     const { slot, timeout } = this;
     engine.watch(slot);
     const promise = deferred();
-    const pending = new Pending(operation, argument, count, msgFlags, resolveNext, rejectNext);
+    const pending = pendingOf(operation, argument, count, msgFlags, resolveNext, rejectNext);
     if (timeout > 0 || signal !== undefined) {
       pending.cancellation = new Cancellation(this, pending, timeout === 0 ? -1 : timeout, signal);
     }
@@ -158,6 +158,7 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
     if (result > 0) pending.resolve(engine.piece(result, offset, which, sequence));
     else if (result === 0) pending.resolve(noBytes);
     else pending.reject(systemError(result, 'recv'));
+    reuse(pending);
     if (this.#reads === undefined) this.#arm();
     else this.#drive(true);
   }
@@ -305,6 +306,7 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   protected gathers(data: Data): boolean {
     const { slot } = this;
     return (
+      engine.crowded &&
       slot >= 0 &&
       this.#writes === undefined &&
       (this.#state & IN_RING) === 0 &&

@@ -7,8 +7,9 @@ export interface Constant {
    * Where its value comes from:
    * - `every`: the C library's headers, every one of them; the build fails without it.
    * - `fixed`: the headers, or else `value`: a number of the kernel's interface (or of a
-   *   registry) that can never change. For what `#ifdef` cannot see, for what headers older
-   *   than the constant lack, and for what no header of the C library has.
+   *   registry) that can never change, and is the same on every architecture that Node runs
+   *   on. For what `#ifdef` cannot see, for what headers older than the constant lack, and for
+   *   what no header of the C library has.
    * - `some`: the headers, where they have it; `undefined` elsewhere.
    */
   readonly source: 'every' | 'fixed' | 'some';

@@ -26,7 +26,7 @@ export const socketOptions = [
     SO_SNDBUF: {
       type: 'int',
       unit: 'bytes',
-      kernel: 'doubles the value for its own bookkeeping; between 4608 and twice net.core.wmem_max',
+      kernel: 'doubles it for its own bookkeeping, and keeps it between 4608 and twice net.core.wmem_max',
       doc: 'size of the send buffer; setting it ends the automatic sizing of TCP',
       tries: [20_000, 30_000],
       reads: [40_000, 60_000],
@@ -35,7 +35,7 @@ export const socketOptions = [
       type: 'int',
       unit: 'bytes',
       when: 'before connect',
-      kernel: 'doubles the value for its own bookkeeping; between 2304 and twice net.core.rmem_max',
+      kernel: 'doubles it for its own bookkeeping, and keeps it between 2304 and twice net.core.rmem_max',
       doc: 'size of the receive buffer; setting it ends the automatic sizing of TCP, and the window scale is fixed at connect or listen',
       tries: [20_000, 30_000],
       reads: [40_000, 60_000],
@@ -71,14 +71,14 @@ export const socketOptions = [
       unit: 'bytes',
       since: '5.16',
       doc: 'memory reserved for this socket, charged to its memory control group',
-      kernel: 'rounds up to whole pages',
+      kernel: 'rounds it up to whole pages',
       tries: [8192],
     },
     SO_RCVLOWAT: {
       type: 'int',
       unit: 'bytes',
       doc: 'how much must have arrived before the socket counts as readable',
-      kernel: 'reads 0 as 1',
+      kernel: 'takes 0 as 1',
       tries: [100, 200],
     },
     SO_SNDLOWAT: {
@@ -91,14 +91,14 @@ export const socketOptions = [
       type: 'timeval',
       unit: 'seconds',
       doc: 'longest wait of a receive in the kernel; sockets of this library never wait there: use settimeout',
-      kernel: "rounds up to the timer's tick",
+      kernel: "rounds it up to the timer's tick",
       tries: [2, 3],
     },
     SO_SNDTIMEO: {
       type: 'timeval',
       unit: 'seconds',
       doc: 'longest wait of a send in the kernel; sockets of this library never wait there: use settimeout',
-      kernel: "rounds up to the timer's tick",
+      kernel: "rounds it up to the timer's tick",
       tries: [2, 3],
     },
     SO_LINGER: {
@@ -157,7 +157,8 @@ export const socketOptions = [
     SO_ZEROCOPY: {
       type: 'bool',
       on: [...kinds.tcp, ...kinds.udp],
-      doc: 'allow MSG_ZEROCOPY; UDP since Linux 5.0',
+      sinceOn: { udp: '5.0', udp6: '5.0' },
+      doc: 'allow MSG_ZEROCOPY',
     },
     SO_MAX_PACING_RATE: {
       type: 'int',

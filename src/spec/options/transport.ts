@@ -41,7 +41,7 @@ export const transportOptions = [
       type: 'int',
       unit: 'seconds',
       doc: 'how long a closed connection stays in FIN_WAIT2; -1 not at all',
-      kernel: 'bounded by 120',
+      kernel: 'bounds it by 120',
       tries: [30, 31],
     },
     TCP_DEFER_ACCEPT: {
@@ -49,14 +49,14 @@ export const transportOptions = [
       unit: 'seconds',
       when: 'before listen',
       doc: 'accept a connection only when its first data are there, or the time is over',
-      kernel: 'rounds up to 1, 3, 7, 15, 31 …: the times at which requests are answered again',
+      kernel: 'rounds it up to 1, 3, 7, 15, 31 …: the times at which requests are answered again',
       tries: [3, 7],
     },
     TCP_WINDOW_CLAMP: {
       type: 'int',
       unit: 'bytes',
       doc: 'upper bound of the advertised window',
-      kernel: 'at least half of the smallest receive buffer',
+      kernel: 'raises it to half of the smallest receive buffer',
       tries: [20_000, 30_000],
     },
     TCP_QUICKACK: {
@@ -164,14 +164,14 @@ export const transportOptions = [
     TCP_RTO_MIN_US: {
       type: 'int',
       unit: 'microseconds',
-      since: '6.18',
+      since: '6.15',
       doc: 'shortest retransmission timeout',
       tries: [100_000, 120_000],
     },
     TCP_DELACK_MAX_US: {
       type: 'int',
       unit: 'microseconds',
-      since: '6.18',
+      since: '6.15',
       doc: 'longest delay of an acknowledgement',
       tries: [20_000, 24_000],
     },

@@ -102,17 +102,10 @@ export function decodeValue(option: Option, raw: number | Buffer): OptionValue {
   }
 }
 
-const truths: Readonly<Record<string, boolean>> = {
-  '1': true,
-  on: true,
-  true: true,
-  yes: true,
-  '': true,
-  '0': false,
-  off: false,
-  false: false,
-  no: false,
-};
+const truths = new Map([
+  ...['1', 'on', 'true', 'yes', ''].map((word) => [word, true] as const),
+  ...['0', 'off', 'false', 'no'].map((word) => [word, false] as const),
+]);
 
 /**
  * A value as a command line has it: `TCP_NODELAY` or `TCP_NODELAY=1`, `SO_RCVBUF=65536`,
@@ -122,7 +115,7 @@ const truths: Readonly<Record<string, boolean>> = {
 export function parseValue(option: Option, text: string): OptionValue {
   switch (option.type) {
     case 'bool': {
-      const value = truths[text.toLowerCase()];
+      const value = truths.get(text.toLowerCase());
       if (value === undefined) throw wrong(option, '1 or 0, on or off', text);
       return value;
     }
