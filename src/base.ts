@@ -1,17 +1,38 @@
 // What a socket of either flavour is: it owns one descriptor, and does everything that never
 // waits. Knows no promises.
 import { inspect } from 'node:util';
-import { type Address, type AddressInput, type AnyAddress, decodeAddress, encodeAddress, NEEDS_LOOKUP, targetOf } from './address.ts';
+import {
+  type Address,
+  type AddressInput,
+  type AnyAddress,
+  decodeAddress,
+  encodeAddress,
+  NEEDS_LOOKUP,
+  targetOf,
+} from './address.ts';
 import { native } from './binding.ts';
 import type { Data } from './bytes.ts';
-import * as constants from './constants.gen.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  SO_DOMAIN,
+  SO_PROTOCOL,
+  SO_TYPE,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  SOMAXCONN,
+  TCP_ULP,
+} from './constants.gen.ts';
 import * as engine from './engine.ts';
 import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
 import { getOption, setOption } from './options.ts';
-
-const { AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOMAXCONN } = constants;
-const SOCK_NONBLOCK = constants.SOCK_NONBLOCK ?? 0;
-const SOCK_CLOEXEC = constants.SOCK_CLOEXEC ?? 0;
 
 /** The descriptor of a socket between two owners: `detach()` gives it, `fromHandle` takes it. */
 export interface SocketHandle {
@@ -63,10 +84,14 @@ const unclosed = new FinalizationRegistry((held: number) => {
   const local = describeName(native.getsockname(fd));
   const remote = describeName(native.getpeername(fd));
   engine.closeSlot(slot, true);
-  process.emitWarning(`unclosed socket: fd ${fd}${local && `, local ${local}`}${remote && `, peer ${remote}`}`, {
-    type: 'ResourceWarning',
-    detail: 'The socket was collected without close(): keep it in a variable until it is closed, or use `using`.',
-  });
+  process.emitWarning(
+    `unclosed socket: fd ${fd}${local && `, local ${local}`}${remote && `, peer ${remote}`}`,
+    {
+      type: 'ResourceWarning',
+      detail:
+        'The socket was collected without close(): keep it in a variable until it is closed, or use `using`.',
+    },
+  );
 });
 
 function describeName(result: number): string {
@@ -75,12 +100,23 @@ function describeName(result: number): string {
   return address === '' ? '' : inspect(address, { breakLength: Number.POSITIVE_INFINITY });
 }
 
-const families = ['UNIX', 'INET', 'INET6', 'NETLINK', 'PACKET', 'VSOCK', 'CAN', 'ALG', 'BLUETOOTH', 'TIPC', 'QIPCRTR'];
+const families = [
+  'UNIX',
+  'INET',
+  'INET6',
+  'NETLINK',
+  'PACKET',
+  'VSOCK',
+  'CAN',
+  'ALG',
+  'BLUETOOTH',
+  'TIPC',
+  'QIPCRTR',
+];
 const types = ['STREAM', 'DGRAM', 'RAW', 'RDM', 'SEQPACKET'];
 
 function nameOf(prefix: string, names: readonly string[], value: number): string {
-  const table = constants as unknown as Record<string, unknown>;
-  const name = names.find((each) => table[prefix + each] === value);
+  const name = names.find((each) => native.constants[prefix + each] === value);
   return name === undefined ? String(value) : prefix + name;
 }
 
@@ -105,7 +141,7 @@ export abstract class BaseSocket<F extends number = number> {
   // family, type and protocol in one small integer: a socket may be one of ten thousand.
   #kind: number;
 
-  /** Takes ownership of `fd`, which is closed if that fails. @internal */
+  /** Takes ownership of `fd`; it does not fail. @internal */
   constructor(fd: number, family: number, type: number, proto: number) {
     this.timeout = defaultTimeout;
     this.#kind = family | (type << 8) | (proto << 12);
@@ -149,7 +185,11 @@ export abstract class BaseSocket<F extends number = number> {
   /** @internal */
   get isUdp(): boolean {
     const { family, proto } = this;
-    return this.type === SOCK_DGRAM && (family === AF_INET || family === AF_INET6) && (proto === 0 || proto === IPPROTO_UDP);
+    return (
+      this.type === SOCK_DGRAM &&
+      (family === AF_INET || family === AF_INET6) &&
+      (proto === 0 || proto === IPPROTO_UDP)
+    );
   }
 
   /** Whether messages come one by one, with an address each. @internal */
@@ -245,7 +285,7 @@ export abstract class BaseSocket<F extends number = number> {
   setsockopt(level: number, name: number, value: number | boolean | Data | null, optlen?: number): void {
     setOption(this.descriptor('setsockopt'), level, name, value, optlen);
     // Kernel TLS makes records of the stream.
-    if (level === IPPROTO_TCP && name === constants.TCP_ULP) engine.flags[this.slot]! &= ~engine.SHORT;
+    if (level === IPPROTO_TCP && name === TCP_ULP) engine.flags[this.slot]! &= ~engine.SHORT;
   }
 
   /**
@@ -326,7 +366,12 @@ function checkKind(family: unknown, type: unknown, proto: unknown): void {
 }
 
 /** socket(2) for either flavour. @internal */
-export function openSocket<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): S {
+export function openSocket<S extends BaseSocket>(
+  make: Construct<S>,
+  family: number,
+  type: number,
+  proto: number,
+): S {
   checkKind(family, type, proto);
   engine.ensureStarted();
   const plain = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -335,14 +380,25 @@ export function openSocket<S extends BaseSocket>(make: Construct<S>, family: num
   return made(make, fd, family, type, proto);
 }
 
-function made<S extends BaseSocket>(make: Construct<S>, fd: number, family: number, type: number, proto: number): S {
+function made<S extends BaseSocket>(
+  make: Construct<S>,
+  fd: number,
+  family: number,
+  type: number,
+  proto: number,
+): S {
   const socket = new make(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
   if ((type & SOCK_NONBLOCK) !== 0) socket.timeout = 0;
   return socket;
 }
 
 /** socketpair(2) for either flavour. @internal */
-export function openPair<S extends BaseSocket>(make: Construct<S>, family: number, type: number, proto: number): [S, S] {
+export function openPair<S extends BaseSocket>(
+  make: Construct<S>,
+  family: number,
+  type: number,
+  proto: number,
+): [S, S] {
   checkKind(family, type, proto);
   engine.ensureStarted();
   const r = native.socketpair(family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
@@ -353,7 +409,8 @@ export function openPair<S extends BaseSocket>(make: Construct<S>, family: numbe
 
 /** Adopts a handle for either flavour. @internal */
 export function adoptHandle<S extends BaseSocket>(make: Construct<S>, handle: unknown): S {
-  if (typeof handle !== 'object' || handle === null) throw typeError('handle', 'a handle of detach()', handle);
+  if (typeof handle !== 'object' || handle === null)
+    throw typeError('handle', 'a handle of detach()', handle);
   const { fd, family, type, proto } = handle as Record<string, unknown>;
   checkInteger('handle.fd', fd, 0, INT_MAX);
   checkInteger('handle.family', family, 0, 0xff);
@@ -374,7 +431,6 @@ export function duplicate<S extends BaseSocket>(
   proto: number | undefined,
 ): S {
   checkInteger('fd', fd, 0, INT_MAX);
-  const { SOL_SOCKET, SO_DOMAIN, SO_TYPE, SO_PROTOCOL } = constants;
   const detected = (name: number | undefined): number => getOption(fd, SOL_SOCKET, name as number) as number;
   const kind = {
     family: family === undefined ? detected(SO_DOMAIN) : checkInteger('family', family, 0, 0xff),

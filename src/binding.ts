@@ -27,7 +27,14 @@ export interface NativeSyscalls {
   recvStream(fd: number, view: Uint8Array, offset: number, length: number): number;
   recvfrom(fd: number, view: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, view: Uint8Array, offset: number, length: number, flags: number): number;
-  sendto(fd: number, view: Uint8Array, offset: number, length: number, flags: number, namelen: number): number;
+  sendto(
+    fd: number,
+    view: Uint8Array,
+    offset: number,
+    length: number,
+    flags: number,
+    namelen: number,
+  ): number;
   /** `revents`, 0 for none, or -errno. */
   poll(fd: number, events: number, milliseconds: number): number;
   /** 1 or 0 as it is with a negative `change`, which sets it otherwise. */
@@ -36,7 +43,14 @@ export interface NativeSyscalls {
 
 /** Datagrams in batches: see native/message.cpp. */
 export interface NativeMessages {
-  recvmmsg(fd: number, count: number, bufsize: number, gro: number, meta: Int32Array, names: Uint8Array): number;
+  recvmmsg(
+    fd: number,
+    count: number,
+    bufsize: number,
+    gro: number,
+    meta: Int32Array,
+    names: Uint8Array,
+  ): number;
   unpack(into: Uint8Array, from: number, to: number, bufsize: number, meta: Int32Array): number;
   sendmmsg(fd: number, count: number, data: Uint8Array, meta: Int32Array, names: Uint8Array): number;
 }
@@ -107,7 +121,13 @@ export interface NativeEngine {
     ringRecords: Int32Array,
     dispatch: () => void,
   ): number;
-  tables(fds: Int32Array, generations: Int32Array, asks: Int32Array, flags: Uint8Array, want: Uint8Array): void;
+  tables(
+    fds: Int32Array,
+    generations: Int32Array,
+    asks: Int32Array,
+    flags: Uint8Array,
+    want: Uint8Array,
+  ): void;
   slab(which: number, area: Uint8Array): void;
   receive(slot: number, most: number): number;
   watch(slot: number): number;

@@ -42,5 +42,7 @@ function checkAttached(buffer: ArrayBufferLike, length: number, name: string): v
 
 /** The error for memory that is gone: transferred to another thread, or shrunk. */
 export function detachedError(name: string): TypeError {
-  return new TypeError(`Expected memory that is there for ${name} but received a detached or resized ArrayBuffer`);
+  return new TypeError(
+    `Expected memory that is there for ${name} but received a detached or resized ArrayBuffer`,
+  );
 }

@@ -3,17 +3,34 @@
 import { checkSignal } from './abort.ts';
 import type { AddressInput } from './address.ts';
 import { checkTimeout, getdefaulttimeout } from './base.ts';
-import * as constants from './constants.gen.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from './constants.gen.ts';
 import { checkInteger, SocketError, type TimeoutError, timeoutError, typeError } from './errors.ts';
 import { lookupAll, type ResolvedAddress } from './names.ts';
 import { socket } from './open.ts';
 import type { Socket } from './socket.ts';
-import type { SOCK_STREAM } from './spec/families.ts';
 
-const { AF_INET, AF_INET6, AF_UNIX, IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } = constants;
+/**
+ * Where `createConnection` goes: a host and a port or service name (and flow information and
+ * scope, for its IPv6 addresses), or an AF_UNIX path.
+ */
+export type ConnectionAddress =
+  | readonly [host: string, port: number | string]
+  | readonly [host: string, port: number | string, flowinfo: number, scopeId: number]
+  | string
+  | Uint8Array;
 
-/** Where `createConnection` goes: a host and a port or service name, or an AF_UNIX path. */
-export type ConnectionAddress = readonly [host: string, port: number | string] | string | Uint8Array;
+/** The families that a form of address can lead to. */
+export type FamilyOf<A> = A extends string | Uint8Array ? AF_UNIX : AF_INET | AF_INET6;
 
 export interface ConnectionOptions {
   /**
@@ -42,10 +59,10 @@ const DEFAULT_DELAY = 0.25;
  * `code` of the first; `AddressInfoError`; `TimeoutError`, with the `errors` so far. **Cancel
  * safety**: an abort closes every attempt.
  */
-export async function createConnection(
-  address: ConnectionAddress,
+export async function createConnection<A extends ConnectionAddress>(
+  address: A,
   options: ConnectionOptions = {},
-): Promise<Socket<number, SOCK_STREAM>> {
+): Promise<Socket<FamilyOf<A>, SOCK_STREAM>> {
   if (typeof options !== 'object' || options === null) throw typeError('options', 'an object', options);
   const { signal, sourceAddress, allErrors = true } = options;
   checkSignal(signal);
@@ -65,13 +82,16 @@ export async function createConnection(
   const errors: unknown[] = [];
   const timer =
     timeout > 0
-      ? setTimeout(() => stop.abort(expired(address, errors)), Math.min(Math.ceil(timeout * 1000), 0x7fffffff))
+      ? setTimeout(
+          () => stop.abort(expired(address, errors)),
+          Math.min(Math.ceil(timeout * 1000), 0x7fffffff),
+        )
       : undefined;
   try {
     const candidates = await candidatesOf(address, stop.signal);
     const connection = await race(candidates, sourceAddress, delay, errors, stop.signal);
     connection.settimeout(given);
-    return connection;
+    return connection as Socket<FamilyOf<A>, SOCK_STREAM>;
   } catch (error) {
     if (error !== allFailed) throw error;
     if (!allErrors) throw errors[0];
@@ -84,10 +104,14 @@ export async function createConnection(
 
 function checkTarget(address: unknown): void {
   if (typeof address === 'string' || address instanceof Uint8Array) return;
-  if (!Array.isArray(address) || address.length < 2) throw typeError('address', '[host, port] or an AF_UNIX path', address);
+  if (!Array.isArray(address) || (address.length !== 2 && address.length !== 4)) {
+    throw typeError('address', '[host, port], [host, port, flowinfo, scopeId] or an AF_UNIX path', address);
+  }
   const [host, port] = address as unknown[];
   if (typeof host !== 'string') throw typeError('the host of address', 'a string', host);
   if (typeof port !== 'string') checkInteger('the port of address', port, 0, 0xffff);
+  checkInteger('the flowinfo of address', address[2] ?? 0, 0, 0xfffff);
+  checkInteger('the scopeId of address', address[3] ?? 0, 0, 0xffffffff);
 }
 
 function nameOf(address: ConnectionAddress): string {
@@ -118,10 +142,16 @@ interface Candidate {
 }
 
 async function candidatesOf(address: ConnectionAddress, signal: AbortSignal): Promise<Candidate[]> {
-  if (typeof address === 'string' || address instanceof Uint8Array) return [{ family: AF_UNIX, proto: 0, address }];
-  const [host, port] = address as readonly [string, number | string];
-  const found = await lookupAll(host, port, { type: constants.SOCK_STREAM, signal });
-  return interleaved(found);
+  if (typeof address === 'string' || address instanceof Uint8Array)
+    return [{ family: AF_UNIX, proto: 0, address }];
+  const [host, port, flowinfo, scope] = address;
+  const found = interleaved(await lookupAll(host, port, { type: SOCK_STREAM, signal }));
+  if (scope === undefined) return found;
+  return found.map(({ family, proto, address }) => ({
+    family,
+    proto,
+    address: family === AF_INET6 ? [address[0], address[1], flowinfo, scope] : address,
+  }));
 }
 
 // RFC 8305 section 4: the resolver's order (RFC 6724), but no family twice in a row while the
@@ -139,8 +169,12 @@ function interleaved(found: readonly ResolvedAddress[]): ResolvedAddress[] {
 
 type Connection = Socket<number, SOCK_STREAM>;
 
-async function attempt(candidate: Candidate, source: readonly [string, number] | undefined, signal: AbortSignal): Promise<Connection> {
-  const connection = socket<number, SOCK_STREAM>(candidate.family, constants.SOCK_STREAM as SOCK_STREAM, candidate.proto);
+async function attempt(
+  candidate: Candidate,
+  source: readonly [string, number] | undefined,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const connection = socket<number, SOCK_STREAM>(candidate.family, SOCK_STREAM, candidate.proto);
   try {
     // The deadline is the race's.
     connection.settimeout(null);
@@ -197,7 +231,11 @@ function race(
           if (over) return;
           running--;
           failures.set(i, error);
-          errors.splice(0, errors.length, ...[...failures].sort(([a], [b]) => a - b).map(([, failure]) => failure));
+          errors.splice(
+            0,
+            errors.length,
+            ...[...failures].sort(([a], [b]) => a - b).map(([, failure]) => failure),
+          );
           if (next < candidates.length) start();
           else if (running === 0) {
             finish();
@@ -237,18 +275,27 @@ function familyOf(address: unknown, dualstack: boolean): number {
  * A listening TCP or AF_UNIX socket in one call: SO_REUSEADDR is set, so that a server can be
  * started again while its old connections die. Python: `socket.create_server`.
  */
-export function createServer(address: AddressInput, options: ServerOptions = {}): Socket<number, SOCK_STREAM> {
+export function createServer<A extends AddressInput>(
+  address: A,
+  options: ServerOptions = {},
+): Socket<FamilyOf<A>, SOCK_STREAM> {
   if (typeof options !== 'object' || options === null) throw typeError('options', 'an object', options);
   const { backlog, reusePort = false, dualstackIPv6 = false } = options;
   const family = options.family ?? familyOf(address, dualstackIPv6);
   if (dualstackIPv6 && family !== AF_INET6) throw new RangeError('dualstackIPv6 needs the family AF_INET6');
   if (dualstackIPv6 && !hasDualstackIPv6()) {
-    throw new SocketError('dualstackIPv6 is not supported on this platform', { code: 'EAFNOSUPPORT', syscall: 'socket' });
+    throw new SocketError('dualstackIPv6 is not supported on this platform', {
+      code: 'EAFNOSUPPORT',
+      syscall: 'socket',
+    });
   }
   if (reusePort && SO_REUSEPORT === undefined) {
-    throw new SocketError('SO_REUSEPORT is not supported on this platform', { code: 'ENOPROTOOPT', syscall: 'setsockopt' });
+    throw new SocketError('SO_REUSEPORT is not supported on this platform', {
+      code: 'ENOPROTOOPT',
+      syscall: 'setsockopt',
+    });
   }
-  const server = socket<number, SOCK_STREAM>(family, constants.SOCK_STREAM as SOCK_STREAM);
+  const server = socket<number, SOCK_STREAM>(family, SOCK_STREAM);
   try {
     if (family !== AF_UNIX) server.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1);
     if (reusePort) server.setsockopt(SOL_SOCKET, SO_REUSEPORT as number, 1);
@@ -256,7 +303,7 @@ export function createServer(address: AddressInput, options: ServerOptions = {})
     server.bind(address);
     if (backlog === undefined) server.listen();
     else server.listen(backlog);
-    return server;
+    return server as Socket<FamilyOf<A>, SOCK_STREAM>;
   } catch (error) {
     server.close();
     throw error;

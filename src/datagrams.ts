@@ -105,7 +105,9 @@ function unpack(received: number, bufsize: number): Datagram[] {
       if (meta[row + 3] === 0) address = decodeAddress(nameAt(from), meta[row + 2]!);
       const segment = meta[row + 1]!;
       if (segment === 0) list.push([memory.subarray(at, end) as Buffer, address]);
-      else for (let s = at; s < end; s += segment) list.push([memory.subarray(s, Math.min(s + segment, end)) as Buffer, address]);
+      else
+        for (let s = at; s < end; s += segment)
+          list.push([memory.subarray(s, Math.min(s + segment, end)) as Buffer, address]);
       at = end;
     }
     engine.spendBytes(total);
@@ -122,7 +124,8 @@ export interface Batch {
 
 /** Checks a batch before any of it is sent: shapes, addresses, names that would need a look-up. */
 export function batchOf(datagrams: unknown, family: number): Batch {
-  if (!Array.isArray(datagrams)) throw typeError('datagrams', 'an array of [data, address] or [data]', datagrams);
+  if (!Array.isArray(datagrams))
+    throw typeError('datagrams', 'an array of [data, address] or [data]', datagrams);
   let checked: unknown = batchOf;
   const list = datagrams.map((datagram: unknown, i) => {
     if (!Array.isArray(datagram) || datagram.length < 1 || datagram.length > 2) {
@@ -176,7 +179,11 @@ export const sendmany: Operation<Batch, number> = {
 
 // As many datagrams from `first` on as the memory for one call takes: copied together, since to
 // hand over hundreds of views would cost more.
-function pack(datagrams: Batch['datagrams'], first: number, family: number): { count: number; bytes: number; data: Uint8Array } {
+function pack(
+  datagrams: Batch['datagrams'],
+  first: number,
+  family: number,
+): { count: number; bytes: number; data: Uint8Array } {
   let used = 0;
   let count = 0;
   let last: unknown;

@@ -48,7 +48,14 @@ export interface Waiter {
   readable(): void;
   writable(): void;
   /** A small send left the ring: bytes sent, or -errno. */
-  flushed(result: number, offset: number, length: number, resolve: Resolve, reject: Reject, all: boolean): void;
+  flushed(
+    result: number,
+    offset: number,
+    length: number,
+    resolve: Resolve,
+    reject: Reject,
+    all: boolean,
+  ): void;
 }
 
 // --- tables ---------------------------------------------------------------------------
@@ -135,12 +142,14 @@ export function watch(slot: number): void {
 export function setWaiter(slot: number, waiter: Waiter | undefined, referenced: boolean): void {
   const before = waiting[slot];
   waiting[slot] = waiter;
-  if (referenced && (before === undefined) !== (waiter === undefined)) countPending(waiter === undefined ? -1 : 1);
+  if (referenced && (before === undefined) !== (waiter === undefined))
+    countPending(waiter === undefined ? -1 : 1);
 }
 
 /** Counts sockets with something pending; the event loop is told at the end of a turn. */
 export function countPending(change: number): void {
-  const pending = (io[IO_PENDING]! += change);
+  const pending = io[IO_PENDING]! + change;
+  io[IO_PENDING] = pending;
   if (io[IO_IN_TURN] === 0 && pending > 0 !== (io[IO_REFERENCED] === 1)) native.reference();
 }
 
@@ -264,7 +273,13 @@ let ringUsed = 0;
  * ring is flushed: behind the microtasks that are queued already, so that all connections of a
  * turn have had their say. `all`: settles with nothing instead of the count.
  */
-export function gather(waiter: Waiter, slot: number, data: Uint8Array | string, size: number, all: boolean): Promise<unknown> {
+export function gather(
+  waiter: Waiter,
+  slot: number,
+  data: Uint8Array | string,
+  size: number,
+  all: boolean,
+): Promise<unknown> {
   if (gathered === RING_ENTRIES || ringUsed + size > RING_SIZE) flush();
   const at = ringUsed;
   const length = typeof data === 'string' ? ring.write(data, at, 'utf8') : size;
@@ -297,7 +312,14 @@ export function flush(): void {
     const resolve = ringResolves[i]!;
     const reject = ringRejects[i]!;
     ringWaiters[i] = ringResolves[i] = ringRejects[i] = undefined;
-    waiter.flushed(ringRecords[i * 3 + 2]!, ringRecords[i * 3 + 1]!, lengths[i]!, resolve, reject, ringAll[i] === 1);
+    waiter.flushed(
+      ringRecords[i * 3 + 2]!,
+      ringRecords[i * 3 + 1]!,
+      lengths[i]!,
+      resolve,
+      reject,
+      ringAll[i] === 1,
+    );
   }
 }
 /** How long the engine polls before it lets the thread sleep, in seconds. */

@@ -45,14 +45,22 @@ export class SocketError extends Error {
 
   static {
     // On the prototype, as Node's own errors have it: one string, not one an instance.
-    Object.defineProperty(SocketError.prototype, 'name', { value: 'SocketError', configurable: true, writable: true });
+    Object.defineProperty(SocketError.prototype, 'name', {
+      value: 'SocketError',
+      configurable: true,
+      writable: true,
+    });
   }
 }
 
 /** The time set by `settimeout` (or a `timeout` option) passed before the call was done. */
 export class TimeoutError extends SocketError {
   static {
-    Object.defineProperty(TimeoutError.prototype, 'name', { value: 'TimeoutError', configurable: true, writable: true });
+    Object.defineProperty(TimeoutError.prototype, 'name', {
+      value: 'TimeoutError',
+      configurable: true,
+      writable: true,
+    });
   }
 }
 
@@ -70,7 +78,11 @@ export class AddressInfoError extends SocketError {
 /** The socket is closed or detached, or was closed while the call waited; `code` is `"EBADF"`. */
 export class ClosedError extends SocketError {
   static {
-    Object.defineProperty(ClosedError.prototype, 'name', { value: 'ClosedError', configurable: true, writable: true });
+    Object.defineProperty(ClosedError.prototype, 'name', {
+      value: 'ClosedError',
+      configurable: true,
+      writable: true,
+    });
   }
 }
 
@@ -91,7 +103,8 @@ export function errnoName(errno: number): string {
 function place(target: ErrorTarget | undefined): string {
   if (target?.path !== undefined) return ` ${target.path}`;
   if (target?.address === undefined) return '';
-  const host = target.address.includes(':') && target.port !== undefined ? `[${target.address}]` : target.address;
+  const host =
+    target.address.includes(':') && target.port !== undefined ? `[${target.address}]` : target.address;
   return target.port === undefined ? ` ${host}` : ` ${host}:${target.port}`;
 }
 
@@ -108,7 +121,11 @@ export function timeoutError(syscall: string, target?: ErrorTarget): TimeoutErro
 
 /** The error of a call that would wait, on a non-blocking socket: `EAGAIN` or `EINPROGRESS`. */
 export function wouldBlockError(syscall: string, code: 'EAGAIN' | 'EINPROGRESS'): SocketError {
-  return new SocketError(`${syscall} ${code}: the call would block`, { code, errno: -os.constants.errno[code], syscall });
+  return new SocketError(`${syscall} ${code}: the call would block`, {
+    code,
+    errno: -os.constants.errno[code],
+    syscall,
+  });
 }
 
 /** The error of a call on a closed socket, or of one that waited while the socket was closed. */
@@ -124,8 +141,10 @@ export function addressInfoError(code: string, syscall: string, message: string)
 /** A value's type as an error message names it: `null`, `an array`, `a string`. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return `${typeof value} ${value}`;
+  if (typeof value === 'string')
+    return `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return `${typeof value} ${value}`;
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`;
   return `a ${typeof value}`;

@@ -1,8 +1,17 @@
 // `berkeley-sockets`: sockets on the event loop. Re-exports only.
-export type { Address, AddressInput, AnyAddress, Inet6Address, Inet6AddressInput, InetAddress, UnixAddress } from './address.ts';
+export type {
+  Address,
+  AddressInput,
+  AnyAddress,
+  Inet6Address,
+  Inet6AddressInput,
+  InetAddress,
+  UnixAddress,
+} from './address.ts';
 export { getdefaulttimeout, type SocketHandle, setdefaulttimeout } from './base.ts';
-export type { Data, Memory } from './bytes.ts';
+export { setBusyPoll } from './busypoll.ts';
 export { htonl, htons, ntohl, ntohs } from './byteorder.ts';
+export type { Data, Memory } from './bytes.ts';
 export {
   type ConnectionAddress,
   type ConnectionOptions,
@@ -12,7 +21,6 @@ export {
   type ServerOptions,
 } from './connect.ts';
 export * from './constants.gen.ts';
-export { setBusyPoll } from './busypoll.ts';
 export { AddressInfoError, ClosedError, SocketError, TimeoutError } from './errors.ts';
 export { inet_aton, inet_ntoa, inet_ntop, inet_pton } from './inet.ts';
 export { if_indextoname, if_nameindex, if_nametoindex } from './interfaces.ts';
@@ -31,4 +39,11 @@ export {
 export { fromfd, fromHandle, socket, socketpair } from './open.ts';
 export type { Readiness } from './readiness.ts';
 export { getprotobyname, getservbyname, getservbyport } from './services.ts';
-export { type Accepted, type IntoOptions, type Received, Socket, type TransferOptions, type WaitOptions } from './socket.ts';
+export {
+  type Accepted,
+  type IntoOptions,
+  type Received,
+  Socket,
+  type TransferOptions,
+  type WaitOptions,
+} from './socket.ts';

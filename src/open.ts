@@ -1,8 +1,7 @@
 // Making sockets: a new one, a pair, one of a descriptor or a handle.
 import { adoptHandle, duplicate, openPair, openSocket, type SocketHandle } from './base.ts';
-import * as constants from './constants.gen.ts';
+import { AF_INET, AF_UNIX, SOCK_STREAM } from './constants.gen.ts';
 import { Socket } from './socket.ts';
-import type { AF_INET, AF_UNIX, SOCK_STREAM } from './spec/families.ts';
 
 /**
  * Opens a socket: non-blocking in the kernel, close-on-exec, with the default timeout.
@@ -11,8 +10,8 @@ import type { AF_INET, AF_UNIX, SOCK_STREAM } from './spec/families.ts';
  * Errors: `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`; `EPERM` for raw sockets without the right.
  */
 export function socket<F extends number = AF_INET, T extends number = SOCK_STREAM>(
-  family: F = constants.AF_INET as number as F,
-  type: T = constants.SOCK_STREAM as number as T,
+  family: F = AF_INET as number as F,
+  type: T = SOCK_STREAM as number as T,
   proto = 0,
 ): Socket<F, T> {
   return openSocket<Socket<F, T>>(Socket, family, type, proto);
@@ -20,8 +19,8 @@ export function socket<F extends number = AF_INET, T extends number = SOCK_STREA
 
 /** Opens two sockets that are connected to each other. socketpair(2). */
 export function socketpair<F extends number = AF_UNIX, T extends number = SOCK_STREAM>(
-  family: F = constants.AF_UNIX as number as F,
-  type: T = constants.SOCK_STREAM as number as T,
+  family: F = AF_UNIX as number as F,
+  type: T = SOCK_STREAM as number as T,
   proto = 0,
 ): [Socket<F, T>, Socket<F, T>] {
   return openPair<Socket<F, T>>(Socket, family, type, proto);

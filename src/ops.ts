@@ -8,7 +8,7 @@ import { native } from './binding.ts';
 import { detachedError, noBytes } from './bytes.ts';
 import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC } from './constants.gen.ts';
 import * as engine from './engine.ts';
-import { type ErrorTarget, SocketError, systemError, wouldBlockError } from './errors.ts';
+import { type ErrorTarget, type SocketError, systemError, wouldBlockError } from './errors.ts';
 
 /** The call would wait for readiness. */
 export const BLOCKED: unique symbol = Symbol('blocked');
@@ -52,7 +52,13 @@ function writeBlocked(socket: BaseSocket): typeof BLOCKED {
 // --- receiving ------------------------------------------------------------------------
 
 /** One recv(2) into `view`; with no flags, keeps what a short read of a stream proves. */
-export function recvView(socket: BaseSocket, view: Uint8Array, offset: number, length: number, msgFlags: number): Outcome<number> {
+export function recvView(
+  socket: BaseSocket,
+  view: Uint8Array,
+  offset: number,
+  length: number,
+  msgFlags: number,
+): Outcome<number> {
   const { slot } = socket;
   const kind = engine.flags[slot]!;
   const fd = engine.fds[slot]!;
@@ -117,7 +123,9 @@ function newMemory(count: number, msgFlags: number): Buffer {
 // A short piece must not keep all the memory that was offered.
 function trimmed(view: Buffer, length: number): Buffer {
   if (length >= view.length) return view;
-  return length * 2 >= view.length ? (view.subarray(0, length) as Buffer) : Buffer.from(view.subarray(0, length));
+  return length * 2 >= view.length
+    ? (view.subarray(0, length) as Buffer)
+    : Buffer.from(view.subarray(0, length));
 }
 
 export const recvInto: Operation<Uint8Array, number> = {
@@ -140,7 +148,12 @@ function peerAddress(): AnyAddress {
 export const isLastPeer = (address: unknown, family: number): boolean =>
   address === lastPeer && Array.isArray(address) && engine.peerFamily[0] === family;
 
-function recvfromView(socket: BaseSocket, view: Uint8Array, length: number, msgFlags: number): Outcome<number> {
+function recvfromView(
+  socket: BaseSocket,
+  view: Uint8Array,
+  length: number,
+  msgFlags: number,
+): Outcome<number> {
   const r = native.recvfrom(engine.fds[socket.slot]!, view, 0, length, msgFlags);
   if (r >= 0) {
     engine.spendBytes(r);
@@ -199,7 +212,13 @@ export const accept: Operation<undefined, [BaseSocket, AnyAddress]> = {
 // --- sending --------------------------------------------------------------------------
 
 /** One send(2) from `offset`: the bytes that the kernel took. */
-export function sendView(socket: BaseSocket, view: Uint8Array, offset: number, length: number, msgFlags: number): Outcome<number> {
+export function sendView(
+  socket: BaseSocket,
+  view: Uint8Array,
+  offset: number,
+  length: number,
+  msgFlags: number,
+): Outcome<number> {
   const r = native.send(engine.fds[socket.slot]!, view, offset, length, msgFlags);
   if (r >= 0) {
     if (r < length) engine.flags[socket.slot]! &= ~engine.WRITABLE;
@@ -278,7 +297,9 @@ export const sendto: Operation<Addressed, number> = {
 export function keepName(addressed: Addressed): void {
   const { namelen } = addressed;
   addressed.name =
-    namelen === KNOWN_PEER ? engine.peer.slice(0, engine.io[engine.IO_PEERLEN]) : engine.name.slice(0, namelen);
+    namelen === KNOWN_PEER
+      ? engine.peer.slice(0, engine.io[engine.IO_PEERLEN])
+      : engine.name.slice(0, namelen);
 }
 
 // --- connecting -----------------------------------------------------------------------

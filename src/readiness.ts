@@ -65,7 +65,8 @@ export class Waits {
   add(asked: number, seconds: number, signal: AbortSignal | undefined): Promise<Readiness> {
     const promise = deferred();
     const wait: Wait = { asked, resolve: resolveNext, reject: rejectNext, cancellation: undefined };
-    if (seconds > 0 || signal !== undefined) wait.cancellation = new Cancellation(this, wait, seconds, signal);
+    if (seconds > 0 || signal !== undefined)
+      wait.cancellation = new Cancellation(this, wait, seconds, signal);
     this.#list.add(wait);
     return promise as Promise<Readiness>;
   }

@@ -7,8 +7,8 @@ import { batchMode, batchOf, MAX_DATAGRAM, recvmany, sendmany } from './datagram
 import { done } from './deferred.ts';
 import * as engine from './engine.ts';
 import { checkInteger, closedError, SocketError, typeError } from './errors.ts';
-import * as ops from './ops.ts';
 import type { Operation } from './ops.ts';
+import * as ops from './ops.ts';
 import { POLL_READ, POLL_WRITE, type Readiness } from './readiness.ts';
 import type { SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from './spec/families.ts';
 import { WatchedSocket } from './watcher.ts';
@@ -35,7 +35,10 @@ export interface IntoOptions extends TransferOptions {
 export type Received<F extends number = number> = [data: Buffer, address: Address<F>];
 
 /** A connection that was accepted, and where it comes from. */
-export type Accepted<F extends number = number, T extends number = number> = [socket: Socket<F, T>, address: Address<F>];
+export type Accepted<F extends number = number, T extends number = number> = [
+  socket: Socket<F, T>,
+  address: Address<F>,
+];
 
 /** What iterating a socket gives: bytes of a stream, or datagrams with their senders. */
 export type Item<F extends number, T extends number> = T extends SOCK_STREAM | SOCK_SEQPACKET
@@ -65,7 +68,10 @@ function flagsOf(options: TransferOptions | undefined): number {
 function sizeInto(view: Uint8Array, nbytes: unknown): number {
   if (nbytes === undefined) return view.length;
   const n = checkSize('nbytes', nbytes);
-  if (n > view.length) throw new RangeError(`Expected nbytes of at most ${view.length}, the size of the memory, but received ${n}`);
+  if (n > view.length)
+    throw new RangeError(
+      `Expected nbytes of at most ${view.length}, the size of the memory, but received ${n}`,
+    );
   return n === 0 ? view.length : n;
 }
 
@@ -77,9 +83,7 @@ function sizeInto(view: Uint8Array, nbytes: unknown): number {
  * they were made; reading and writing do not wait for each other. A call that waits keeps the
  * process alive, an idle socket does not.
  */
-export class Socket<F extends number = number, T extends number = number>
-  extends WatchedSocket<F>
-{
+export class Socket<F extends number = number, T extends number = number> extends WatchedSocket<F> {
   /** @internal */
   adopt(fd: number): Socket<F, T> {
     return new Socket<F, T>(fd, this.family, this.type, this.proto);
@@ -154,7 +158,9 @@ export class Socket<F extends number = number, T extends number = number>
     try {
       const size = checkSize('bufsize', bufsize);
       const checked = checkOptions(options);
-      return this.run(ops.recvfrom, undefined, size, flagsOf(checked), checked?.signal) as Promise<Received<F>>;
+      return this.run(ops.recvfrom, undefined, size, flagsOf(checked), checked?.signal) as Promise<
+        Received<F>
+      >;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -166,7 +172,9 @@ export class Socket<F extends number = number, T extends number = number>
       const memory = memoryOf(view, 'view');
       const checked = checkOptions(options);
       const size = sizeInto(memory, checked?.nbytes);
-      return this.run(ops.recvfromInto, memory, size, flagsOf(checked), checked?.signal) as Promise<[number, Address<F>]>;
+      return this.run(ops.recvfromInto, memory, size, flagsOf(checked), checked?.signal) as Promise<
+        [number, Address<F>]
+      >;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -206,7 +214,8 @@ export class Socket<F extends number = number, T extends number = number>
    */
   send(data: Data, options?: TransferOptions): Promise<number> {
     try {
-      if (options === undefined && this.gathers(data)) return this.gather(data as string | Uint8Array, false) as Promise<number>;
+      if (options === undefined && this.gathers(data))
+        return this.gather(data as string | Uint8Array, false) as Promise<number>;
       const checked = checkOptions(options);
       const bytes = bytesOf(data, 'data');
       return this.run(ops.send, bytes, bytes.length, flagsOf(checked), checked?.signal);
@@ -223,7 +232,8 @@ export class Socket<F extends number = number, T extends number = number>
    */
   sendall(data: Data, options?: TransferOptions): Promise<void> {
     try {
-      if (options === undefined && this.gathers(data)) return this.gather(data as string | Uint8Array, true) as Promise<void>;
+      if (options === undefined && this.gathers(data))
+        return this.gather(data as string | Uint8Array, true) as Promise<void>;
       const checked = checkOptions(options);
       const bytes = bytesOf(data, 'data');
       return this.run(ops.sendall, { view: bytes, sent: 0 }, bytes.length, flagsOf(checked), checked?.signal);
@@ -282,7 +292,10 @@ export class Socket<F extends number = number, T extends number = number>
    * are none; fewer than given when the kernel's queue is full or the next one fails, which the
    * next call tells. sendmmsg(2).
    */
-  sendmany(datagrams: readonly (readonly [Data, AddressInput<F>] | readonly [Data])[], options?: WaitOptions): Promise<number> {
+  sendmany(
+    datagrams: readonly (readonly [Data, AddressInput<F>] | readonly [Data])[],
+    options?: WaitOptions,
+  ): Promise<number> {
     try {
       const checked = checkOptions(options);
       const batch = batchOf(datagrams, this.family);
@@ -344,9 +357,13 @@ export class Socket<F extends number = number, T extends number = number>
    * Waits until the socket is readable or writable, and takes nothing: which of the two that
    * were asked for it is. poll(2): an error or a hang-up counts as both.
    */
-  wait(events: { read?: boolean | undefined; write?: boolean | undefined }, options?: WaitOptions): Promise<Readiness> {
+  wait(
+    events: { read?: boolean | undefined; write?: boolean | undefined },
+    options?: WaitOptions,
+  ): Promise<Readiness> {
     try {
-      if (typeof events !== 'object' || events === null) throw typeError('events', 'an object with read or write', events);
+      if (typeof events !== 'object' || events === null)
+        throw typeError('events', 'an object with read or write', events);
       const asked = (events.read ? POLL_READ : 0) | (events.write ? POLL_WRITE : 0);
       if (asked === 0) throw typeError('events', 'read or write to be true', events);
       const checked = checkOptions(options);
@@ -401,4 +418,3 @@ export class Socket<F extends number = number, T extends number = number>
     }
   }
 }
-

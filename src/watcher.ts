@@ -3,7 +3,7 @@
 // it is done, at its deadline, by its signal, or when the socket is closed. Knows nothing of what
 // the calls do: that is ops.ts.
 import { BaseSocket, type SocketHandle } from './base.ts';
-import { noBytes, type Data } from './bytes.ts';
+import { type Data, noBytes } from './bytes.ts';
 import { MSG_DONTWAIT } from './constants.gen.ts';
 import { deferred, done, type Reject, type Resolve, rejectNext, resolveNext } from './deferred.ts';
 import * as engine from './engine.ts';
@@ -19,7 +19,10 @@ const UNREFERENCED = 1;
 const IN_RING = 2;
 
 /** A socket whose calls wait on the event loop. */
-export abstract class WatchedSocket<F extends number = number> extends BaseSocket<F> implements engine.Waiter {
+export abstract class WatchedSocket<F extends number = number>
+  extends BaseSocket<F>
+  implements engine.Waiter
+{
   // The queues of waiting calls, a first and a last each. A small send that is in the engine's
   // ring comes before the writes that are queued.
   #reads: Pending | undefined = undefined;
@@ -33,7 +36,13 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
 
   // Tries at once where the socket may be ready and nobody waits in front; waits otherwise.
   /** @internal */
-  protected run<A, T>(operation: Operation<A, T>, argument: A, count: number, msgFlags: number, signal?: AbortSignal): Promise<T> {
+  protected run<A, T>(
+    operation: Operation<A, T>,
+    argument: A,
+    count: number,
+    msgFlags: number,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const { slot } = this;
     if (slot < 0) throw closedError(operation.syscall);
     const reading = operation.direction === READ;
@@ -44,7 +53,8 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
       const ready = (engine.flags[slot]! & (reading ? engine.READABLE : engine.WRITABLE)) !== 0;
       if (once || (ready && engine.spend())) {
         outcome = operation.attempt(this, argument, count, msgFlags);
-        if (outcome !== BLOCKED && outcome !== BUSY) return outcome === undefined ? (done as Promise<T>) : Promise.resolve(outcome);
+        if (outcome !== BLOCKED && outcome !== BUSY)
+          return outcome === undefined ? (done as Promise<T>) : Promise.resolve(outcome);
       }
     }
     if (once) throw outcome === BUSY ? ops.wouldBlock(operation, true) : wouldBlockAfter(operation, argument);
@@ -176,16 +186,34 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   }
 
   /** @internal */
-  flushed(result: number, offset: number, length: number, resolve: Resolve, reject: Reject, all: boolean): void {
+  flushed(
+    result: number,
+    offset: number,
+    length: number,
+    resolve: Resolve,
+    reject: Reject,
+    all: boolean,
+  ): void {
     this.#state &= ~IN_RING;
     if (result === length || (result >= 0 && !all)) resolve(all ? undefined : result);
-    else if (result >= 0 || ops.isBlocked(result)) this.#unsent(Math.max(0, result), offset, length, resolve, reject, all);
-    else reject(all ? Object.assign(systemError(result, 'send'), { bytesSent: 0 }) : systemError(result, 'send'));
+    else if (result >= 0 || ops.isBlocked(result))
+      this.#unsent(Math.max(0, result), offset, length, resolve, reject, all);
+    else
+      reject(
+        all ? Object.assign(systemError(result, 'send'), { bytesSent: 0 }) : systemError(result, 'send'),
+      );
     if (this.#writes !== undefined) this.#drive(false);
   }
 
   // What the kernel did not take of a small send waits like any other, in front of the others.
-  #unsent(sent: number, offset: number, length: number, resolve: Resolve, reject: Reject, all: boolean): void {
+  #unsent(
+    sent: number,
+    offset: number,
+    length: number,
+    resolve: Resolve,
+    reject: Reject,
+    all: boolean,
+  ): void {
     engine.flags[this.slot]! &= ~engine.WRITABLE;
     const operation = all ? ops.sendall : ops.send;
     const view = Buffer.from(engine.ring.subarray(offset, offset + length));
@@ -250,7 +278,8 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   /** @internal */
   timedOut(pending: Pending): void {
     const { syscall } = pending.operation;
-    const target = pending.operation === ops.connect ? (pending.argument as ops.Connecting).target : undefined;
+    const target =
+      pending.operation === ops.connect ? (pending.argument as ops.Connecting).target : undefined;
     this.#fail(pending, timeoutError(syscall, target));
   }
 
@@ -321,7 +350,13 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
   /** @internal */
   protected gather(data: Uint8Array | string, all: boolean): Promise<unknown> {
     this.#state |= IN_RING;
-    return engine.gather(this, this.slot, data, typeof data === 'string' ? data.length * 3 : data.length, all);
+    return engine.gather(
+      this,
+      this.slot,
+      data,
+      typeof data === 'string' ? data.length * 3 : data.length,
+      all,
+    );
   }
 
   // --- readiness without a transfer -----------------------------------------------------------
@@ -390,7 +425,8 @@ export abstract class WatchedSocket<F extends number = number> extends BaseSocke
     const was = (this.#state & UNREFERENCED) === 0;
     if (was === on || this.slot < 0) return this;
     this.#state ^= UNREFERENCED;
-    if (this.#reads !== undefined || this.#writes !== undefined || this.#waits !== undefined) engine.countPending(on ? 1 : -1);
+    if (this.#reads !== undefined || this.#writes !== undefined || this.#waits !== undefined)
+      engine.countPending(on ? 1 : -1);
     return this;
   }
 }
