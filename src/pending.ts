@@ -7,6 +7,8 @@ import type { Operation } from './ops.ts';
 /** One waiting call, a link of its direction's queue. */
 export class Pending {
   next: Pending | undefined = undefined;
+  /** Of the first in a queue of several: the last one. */
+  last: Pending | undefined = undefined;
   operation: Operation<unknown, unknown>;
   argument: unknown;
   count: number;
@@ -32,36 +34,40 @@ export class Pending {
   }
 }
 
-// A call that was served is a record less to allocate for the next one. Those that something
-// else may still hold (a deadline, a look-up) are not used again.
-const spare: Pending[] = [];
-const MOST_SPARE = 64;
+// A queue is its first call. The last one is kept in the first, and only where there are
+// several: most queues have one call, and a field less in the socket.
 
-/** A record for a call that starts to wait. */
-export function pendingOf(
-  operation: Operation<never, unknown>,
-  argument: unknown,
-  count: number,
-  msgFlags: number,
-  resolve: Resolve,
-  reject: Reject,
-): Pending {
-  const pending = spare.pop();
-  if (pending === undefined) return new Pending(operation, argument, count, msgFlags, resolve, reject);
-  pending.operation = operation as Operation<unknown, unknown>;
-  pending.argument = argument;
-  pending.count = count;
-  pending.msgFlags = msgFlags;
-  pending.resolve = resolve;
-  pending.reject = reject;
+/** Puts a call behind a queue; the queue. */
+export function append(queue: Pending | undefined, pending: Pending): Pending {
+  if (queue === undefined) return pending;
+  (queue.last ?? queue).next = pending;
+  queue.last = pending;
+  return queue;
+}
+
+/** Puts a call in front of a queue; the queue. */
+export function prepend(queue: Pending | undefined, pending: Pending): Pending {
+  pending.next = queue;
+  pending.last = queue?.last ?? queue;
   return pending;
 }
 
-/** Takes back the record of a receive that the engine served: nobody else knows of it. */
-export function reuse(pending: Pending): void {
-  if (pending.cancellation !== undefined || spare.length === MOST_SPARE) return;
-  pending.next = undefined;
-  spare.push(pending);
+/** A queue without its first call. */
+export function behind(queue: Pending): Pending | undefined {
+  const { next, last } = queue;
+  if (next !== undefined && next !== last) next.last = last;
+  return next;
+}
+
+/** A queue without a call that stands in it, but not as the first; false if it does not. */
+export function takeOut(queue: Pending | undefined, pending: Pending): boolean {
+  for (let before = queue; before !== undefined; before = before.next) {
+    if (before.next !== pending) continue;
+    before.next = pending.next;
+    if (pending.next === undefined) queue!.last = before === queue ? undefined : before;
+    return true;
+  }
+  return false;
 }
 
 /** Whose waiting calls can be ended early. */

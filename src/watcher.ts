@@ -11,7 +11,7 @@ import { closedError, type SocketError, systemError, timeoutError, wouldBlockErr
 import { resolveAddress } from './names.ts';
 import * as ops from './ops.ts';
 import { BLOCKED, BUSY, neverWaits, type Operation, type Outcome, READ } from './ops.ts';
-import { Cancellation, Pending, pendingOf, reuse } from './pending.ts';
+import { append, behind, Cancellation, Pending, prepend, takeOut } from './pending.ts';
 import { type Readiness, Waits } from './readiness.ts';
 
 // Bits of #state.
@@ -23,12 +23,10 @@ export abstract class WatchedSocket<F extends number = number>
   extends BaseSocket<F>
   implements engine.Waiter
 {
-  // The queues of waiting calls, a first and a last each. A small send that is in the engine's
-  // ring comes before the writes that are queued.
+  // The queues of waiting calls. A small send that is in the engine's ring comes before the writes
+  // that are queued.
   #reads: Pending | undefined = undefined;
-  #lastRead: Pending | undefined = undefined;
   #writes: Pending | undefined = undefined;
-  #lastWrite: Pending | undefined = undefined;
   #waits: Waits | undefined = undefined;
   #state = 0;
 
@@ -72,7 +70,7 @@ export abstract class WatchedSocket<F extends number = number>
     const { slot, timeout } = this;
     engine.watch(slot);
     const promise = deferred();
-    const pending = pendingOf(operation, argument, count, msgFlags, resolveNext, rejectNext);
+    const pending = new Pending(operation, argument, count, msgFlags, resolveNext, rejectNext);
     if (timeout > 0 || signal !== undefined) {
       pending.cancellation = new Cancellation(this, pending, timeout === 0 ? -1 : timeout, signal);
     }
@@ -80,15 +78,11 @@ export abstract class WatchedSocket<F extends number = number>
     let ready: number;
     if (operation.direction === READ) {
       first = this.#reads === undefined;
-      if (first) this.#reads = pending;
-      else this.#lastRead!.next = pending;
-      this.#lastRead = pending;
+      this.#reads = append(this.#reads, pending);
       ready = engine.READABLE;
     } else {
       first = this.#writes === undefined;
-      if (first) this.#writes = pending;
-      else this.#lastWrite!.next = pending;
-      this.#lastWrite = pending;
+      this.#writes = append(this.#writes, pending);
       ready = engine.WRITABLE;
     }
     if (first) {
@@ -120,10 +114,10 @@ export abstract class WatchedSocket<F extends number = number>
     let pending: Pending;
     if (reading) {
       pending = this.#reads!;
-      this.#reads = pending.next;
+      this.#reads = behind(pending);
     } else {
       pending = this.#writes!;
-      this.#writes = pending.next;
+      this.#writes = behind(pending);
     }
     pending.cancellation?.stop();
     return pending;
@@ -168,7 +162,6 @@ export abstract class WatchedSocket<F extends number = number>
     if (result > 0) pending.resolve(engine.piece(result, offset, which, sequence));
     else if (result === 0) pending.resolve(noBytes);
     else pending.reject(systemError(result, 'recv'));
-    reuse(pending);
     if (this.#reads === undefined) this.#arm();
     else this.#drive(true);
   }
@@ -224,9 +217,7 @@ export abstract class WatchedSocket<F extends number = number>
     }
     const pending = new Pending(operation, argument, length, 0, resolve, reject);
     if (this.timeout > 0) pending.cancellation = new Cancellation(this, pending, this.timeout, undefined);
-    pending.next = this.#writes;
-    if (this.#writes === undefined) this.#lastWrite = pending;
-    this.#writes = pending;
+    this.#writes = prepend(this.#writes, pending);
     try {
       engine.watch(this.slot);
       this.#arm();
@@ -240,20 +231,10 @@ export abstract class WatchedSocket<F extends number = number>
   // Takes a call out of its queue, wherever it stands; false if it is over.
   #remove(pending: Pending): boolean {
     const reading = pending.operation.direction === READ;
-    let before: Pending | undefined;
-    let at = reading ? this.#reads : this.#writes;
-    while (at !== undefined && at !== pending) {
-      before = at;
-      at = at.next;
-    }
-    if (at === undefined) return false;
-    if (before === undefined) this.#shift(reading);
+    const queue = reading ? this.#reads : this.#writes;
+    if (queue === pending) this.#shift(reading);
     else {
-      before.next = pending.next;
-      if (pending.next === undefined) {
-        if (reading) this.#lastRead = before;
-        else this.#lastWrite = before;
-      }
+      if (!takeOut(queue, pending)) return false;
       pending.cancellation?.stop();
     }
     return true;
@@ -305,7 +286,7 @@ export abstract class WatchedSocket<F extends number = number>
     const lookup = new AbortController();
     const once = this.timeout === 0 ? msgFlags | MSG_DONTWAIT : msgFlags;
     const promise = this.#park(hold, lookup, 0, once, signal, false);
-    const pending = this.#lastWrite!;
+    const pending = (this.#writes!.last ?? this.#writes)!;
     resolveAddress(this.family, address, { signal: lookup.signal }).then(
       (name) => {
         if (lookup.signal.aborted) return;
