@@ -29,6 +29,7 @@ import {
   SOL_SOCKET,
   SOMAXCONN,
   TCP_ULP,
+  UDP_GRO,
 } from './constants.gen.ts';
 import * as engine from './engine.ts';
 import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
@@ -132,13 +133,16 @@ function kindOf(family: number, type: number, proto: number): number {
   return tcp ? engine.STREAM | engine.SHORT : engine.STREAM;
 }
 
+const COALESCING = 1 << 30;
+
 /** The descriptor's owner, and the calls that never wait. */
 export abstract class BaseSocket<F extends number = number> {
   /** The place in the engine's tables; -1 once closed. @internal */
   slot = -1;
   /** Seconds; -1 for none. @internal */
   timeout: number;
-  // family, type and protocol in one small integer: a socket may be one of ten thousand.
+  // family, type, protocol and COALESCING in one small integer: a socket may be one of ten
+  // thousand.
   #kind: number;
 
   /** Takes ownership of `fd`; it does not fail. @internal */
@@ -164,7 +168,7 @@ export abstract class BaseSocket<F extends number = number> {
 
   /** The protocol, as it was given or found: 0 is the family's default. */
   get proto(): number {
-    return this.#kind >>> 12;
+    return (this.#kind & ~COALESCING) >>> 12;
   }
 
   /** Whether the socket was closed or detached. */
@@ -182,14 +186,19 @@ export abstract class BaseSocket<F extends number = number> {
     return (this.#kind & 0xfff) === (AF_UNIX | (SOCK_DGRAM << 8));
   }
 
-  /** @internal */
-  get isUdp(): boolean {
-    const { family, proto } = this;
-    return (
-      this.type === SOCK_DGRAM &&
-      (family === AF_INET || family === AF_INET6) &&
-      (proto === 0 || proto === IPPROTO_UDP)
-    );
+  /** Whether the kernel may hand over several datagrams in one buffer (UDP_GRO). @internal */
+  get coalescing(): boolean {
+    return (this.#kind & COALESCING) !== 0;
+  }
+
+  /** Asks the kernel whether it does: after the option was set, or on a foreign descriptor. @internal */
+  noteCoalescing(): void {
+    const { family, proto, slot } = this;
+    const udp = this.type === SOCK_DGRAM && (family === AF_INET || family === AF_INET6);
+    if (!udp || (proto !== 0 && proto !== IPPROTO_UDP) || UDP_GRO === undefined) return;
+    const value = new Int32Array(1);
+    const r = native.getsockopt(engine.fds[slot]!, IPPROTO_UDP, UDP_GRO, new Uint8Array(value.buffer));
+    this.#kind = r > 0 && value[0] !== 0 ? this.#kind | COALESCING : this.#kind & ~COALESCING;
   }
 
   /** Whether messages come one by one, with an address each. @internal */
@@ -284,6 +293,7 @@ export abstract class BaseSocket<F extends number = number> {
    */
   setsockopt(level: number, name: number, value: number | boolean | Data | null, optlen?: number): void {
     setOption(this.descriptor('setsockopt'), level, name, value, optlen);
+    if (level === IPPROTO_UDP && name === UDP_GRO) this.noteCoalescing();
     // Kernel TLS makes records of the stream.
     if (level === IPPROTO_TCP && name === TCP_ULP) engine.flags[this.slot]! &= ~engine.SHORT;
   }
@@ -330,6 +340,7 @@ export abstract class BaseSocket<F extends number = number> {
     if (fd < 0) throw systemError(fd, 'dup');
     const copy = this.adopt(fd);
     copy.timeout = this.timeout;
+    if (this.coalescing) copy.noteCoalescing();
     return copy as this;
   }
 
@@ -419,7 +430,9 @@ export function adoptHandle<S extends BaseSocket>(make: Construct<S>, handle: un
   engine.ensureStarted();
   const r = native.adopt(fd as number);
   if (r < 0) throw systemError(r, 'fcntl');
-  return new make(fd as number, family as number, type as number, proto as number);
+  const socket = new make(fd as number, family as number, type as number, proto as number);
+  socket.noteCoalescing();
+  return socket;
 }
 
 /** A duplicate of any descriptor for either flavour; detects what is not given. @internal */

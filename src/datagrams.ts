@@ -4,7 +4,6 @@ import os from 'node:os';
 import { type AnyAddress, decodeAddress, encodeAddress, NEEDS_LOOKUP } from './address.ts';
 import { native } from './binding.ts';
 import { bytesOf } from './bytes.ts';
-import { IPPROTO_UDP, UDP_GRO } from './constants.gen.ts';
 import * as engine from './engine.ts';
 import { addressInfoError, systemError, typeError } from './errors.ts';
 import { BLOCKED, BUSY, isLastPeer, type Operation, type Outcome, READ, WRITE } from './ops.ts';
@@ -45,23 +44,16 @@ const leftovers = new WeakMap<object, Datagram[]>();
 // 128 in newer kernels); asking for fewer buffers than that keeps leftovers rare.
 const SEGMENTS = 64;
 
-function isCoalescing(fd: number): boolean {
-  if (UDP_GRO === undefined) return false;
-  const value = new Uint8Array(4);
-  return native.getsockopt(fd, IPPROTO_UDP, UDP_GRO, value) > 0 && value.some((byte) => byte !== 0);
-}
-
 /** How a socket's batches are read: `gro` when segments may come coalesced. */
 export interface BatchMode {
   bufsize: number;
   gro: boolean;
 }
 
-/** The mode of one recvmany. Asked of the kernel, since a dup may have set the option. */
-export function batchMode(fd: number, isUdp: boolean, bufsize: number): BatchMode {
-  const gro = isUdp && isCoalescing(fd);
+/** The mode of one recvmany. */
+export function batchMode(coalescing: boolean, bufsize: number): BatchMode {
   // A buffer that is too small cuts the last of the coalesced segments, silently.
-  return { bufsize: gro ? Math.max(bufsize, GROUP) : bufsize, gro };
+  return { bufsize: coalescing ? Math.max(bufsize, GROUP) : bufsize, gro: coalescing };
 }
 
 export const recvmany: Operation<BatchMode, Datagram[]> = {

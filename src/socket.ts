@@ -194,7 +194,7 @@ export class Socket<F extends number = number, T extends number = number> extend
       const checked = checkOptions(options);
       const bufsize = checkInteger('bufsize', checked?.bufsize ?? 2048, 0, MAX_DATAGRAM);
       if (this.slot < 0) throw closedError('recvmmsg');
-      const mode = batchMode(engine.fds[this.slot]!, this.isUdp, bufsize);
+      const mode = batchMode(this.coalescing, bufsize);
       // Leftovers are there whatever the kernel says.
       if (mode.gro) engine.flags[this.slot]! |= engine.READABLE;
       return this.run(recvmany, mode, count, 0, checked?.signal) as Promise<Received<F>[]>;

@@ -4,7 +4,7 @@ import { AF_INET, MSG_PEEK, SO_BROADCAST, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, soc
 import { Chance } from '../support/chance.ts';
 import { staysPending } from '../support/deadline.ts';
 import { scene } from '../support/scene.ts';
-import { across, bound, datagrams, messages, open, pair, udp4, udp6 } from '../support/transports.ts';
+import { across, bound, datagrams, messages, open, pair, udp4, udp6, unixDatagram, unixSeqpacket } from '../support/transports.ts';
 
 across(datagrams, 'there and back, with the address of either end', async (s, transport) => {
   const server = bound(s, transport);
@@ -201,6 +201,45 @@ across([udp4, udp6], 'a queue that is full drops, and what is kept is whole', as
     assert.ok(view.subarray(0, 100).every((byte) => byte === view[0]));
   }
   assert.ok(count > 0 && count < 200, `${count} kept`);
+});
+
+across(datagrams, 'answers in any order, on several sockets, go where they should', async (s, transport) => {
+  const servers = [bound(s, transport), bound(s, transport)];
+  const clients = [bound(s, transport), bound(s, transport), bound(s, transport)];
+  for (let round = 0; round < 5; round++) {
+    const questions: [Socket, Address, string][] = [];
+    for (const client of clients) {
+      for (const [i, server] of servers.entries()) {
+        await client.sendto(`question ${i}`, server.getsockname());
+        const [data, from] = await server.recvfrom(100);
+        questions.push([server, from, String(data)]);
+      }
+    }
+    for (const [server, from, text] of questions.reverse()) await server.sendto(`answer to ${text}`, from);
+    for (const client of clients) {
+      for (const i of [1, 0]) {
+        assert.deepEqual(await client.recvfrom(100), [Buffer.from(`answer to question ${i}`), servers[i]!.getsockname()]);
+      }
+    }
+  }
+});
+
+across([unixDatagram, unixSeqpacket], 'messages larger than any IP datagram', async (s, transport) => {
+  const [a, b] = await pair(s, transport);
+  const data = new Chance('large').bytes(150_000);
+  const view = new Uint8Array(200_000);
+  for (const receive of [
+    () => b.recv(200_000),
+    async () => (await b.recvfrom(200_000))[0],
+    async () => view.slice(0, await b.recvInto(view)),
+    async () => (await b.recvmany(3, { bufsize: 200_000 }))[0]![0],
+  ]) {
+    assert.equal(await a.send(data), data.length);
+    assert.ok(Buffer.from(await receive()).equals(data), String(receive));
+    const waiting = receive();
+    assert.equal(await a.send(data), data.length);
+    assert.ok(Buffer.from(await waiting).equals(data), `${receive}, waiting`);
+  }
 });
 
 across(datagrams, 'MSG_PEEK shows the sender too', async (s, transport) => {

@@ -1,7 +1,8 @@
 // Receiving into the caller's memory, and the calls that never wait.
 import assert from 'node:assert/strict';
 import { Chance } from '../support/chance.ts';
-import { staysPending } from '../support/deadline.ts';
+import { AF_UNIX } from 'berkeley-sockets';
+import { sleep, staysPending } from '../support/deadline.ts';
 import {
   across,
   bound,
@@ -104,6 +105,25 @@ across(everything, 'tryRecvInto gives bytes, or undefined where it would wait', 
   assert.equal(b.tryRecvInto(view), 3);
   assert.equal(b.tryRecvInto(view), undefined);
   assert.equal(Buffer.from(view.subarray(0, 3)).toString(), 'abc');
+});
+
+across(everything, 'tried now and then, with nothing else: data and room are found', async (s, transport) => {
+  const [a, b] = await pair(s, transport);
+  const view = new Uint8Array(1 << 20);
+  for (let round = 0; round < 3; round++) {
+    assert.equal(a.trySend('abc'), 3);
+    await sleep(0.01);
+    assert.equal(b.tryRecvInto(view), 3);
+    assert.equal(b.tryRecvInto(view), undefined);
+  }
+  if (transport.family !== AF_UNIX && !streams.includes(transport)) return;
+  const message = Buffer.alloc(1000);
+  for (let round = 0; round < 3; round++) {
+    while (a.trySend(message) !== undefined);
+    assert.equal(a.trySend(message), undefined);
+    for (let n: number | undefined = 1; n !== undefined; await sleep(0.002)) n = b.tryRecvInto(view);
+  }
+  assert.equal(a.trySend(message), 1000);
 });
 
 across(streams, 'a drain in a plain loop loses nothing', async (s, transport) => {
