@@ -262,10 +262,16 @@ napi_value slab(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// A closed socket has slot -1, which is in no table.
+bool in_tables(Engine *e, uint32_t slot) { return slot < e->slots; }
+
 // receive(slot, n): bytes received into the slab, the place in io[]; or -errno.
 napi_value receive_now(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
-  return number(env, receive_slab(a.state->engine, static_cast<uint32_t>(a.i32(0)), a.i32(1)));
+  Engine *e = a.state->engine;
+  uint32_t slot = static_cast<uint32_t>(a.i32(0));
+  int32_t n = a.i32(1);
+  return number(env, in_tables(e, slot) && n >= 0 ? receive_slab(e, slot, n) : -EBADF);
 }
 
 // watch(slot): registers the slot's descriptor. 0 or -errno.
@@ -273,6 +279,7 @@ napi_value watch(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
   uint32_t slot = static_cast<uint32_t>(a.i32(0));
+  if (!in_tables(e, slot)) return number(env, -EBADF);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = slot | static_cast<uint64_t>(static_cast<uint32_t>(e->generations[slot])) << 32;
@@ -288,6 +295,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
   Engine *e = a.state->engine;
   uint32_t slot = static_cast<uint32_t>(a.i32(0));
+  if (!in_tables(e, slot)) return number(env, -EBADF);
   int fd = e->fds[slot];
   if (e->flags[slot] & WATCHED) {
     epoll_event event{};
@@ -309,11 +317,12 @@ napi_value flush(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < count && (i + 1) * 3 <= e->ring_records_size; i++) {
     int32_t *r = e->ring_records + i * 3;
     size_t offset = static_cast<uint32_t>(r[1]), length = static_cast<uint32_t>(r[2]);
-    if (offset > e->ring.size || length > e->ring.size - offset) {
-      r[2] = -EINVAL;
+    uint32_t slot = static_cast<uint32_t>(r[0]);
+    if (!in_tables(e, slot) || offset > e->ring.size || length > e->ring.size - offset) {
+      r[2] = -EBADF;
       continue;
     }
-    int fd = e->fds[r[0]];
+    int fd = e->fds[slot];
     const uint8_t *from = e->ring.data + offset;
     r[2] = static_cast<int32_t>(
         os::retry([&] { return syscall(SYS_sendto, fd, from, length, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, 0); }));

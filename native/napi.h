@@ -40,6 +40,11 @@ struct Call {
     napi_get_value_int32(env, argv[at], &v);
     return v;
   }
+  int64_t i64(size_t at) const {
+    int64_t v = 0;
+    napi_get_value_int64(env, argv[at], &v);
+    return v;
+  }
   double f64(size_t at) const {
     double v = 0;
     napi_get_value_double(env, argv[at], &v);

@@ -5,8 +5,8 @@
 namespace {
 
 // The part of a view that a call may touch; nothing where the bounds do not fit, as they do
-// not when the buffer was detached after the check in TypeScript.
-bool part(const Bytes &b, int32_t offset, int32_t length, uint8_t **at) {
+// not when the buffer was detached after the check in TypeScript. A view may be larger than 2 GiB.
+bool part(const Bytes &b, int64_t offset, int64_t length, uint8_t **at) {
   if (offset < 0 || length < 0 || static_cast<size_t>(offset) > b.size ||
       static_cast<size_t>(length) > b.size - static_cast<size_t>(offset))
     return false;
@@ -155,8 +155,8 @@ napi_value recv_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
   int fd = a.i32(0), flags = a.i32(4);
-  int32_t length = a.i32(3);
-  if (!part(a.bytes(1), a.i32(2), length, &at)) return number(env, -EFAULT);
+  int64_t length = a.i64(3);
+  if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   return number(env, os::retry([&] {
                   return syscall(SYS_recvfrom, fd, at, static_cast<size_t>(length), flags | MSG_DONTWAIT, nullptr,
                                  nullptr);
@@ -169,8 +169,8 @@ napi_value recv_stream(napi_env env, napi_callback_info info) {
   Call<4> a(env, info);
   uint8_t *at;
   int fd = a.i32(0);
-  int32_t length = a.i32(3);
-  if (!part(a.bytes(1), a.i32(2), length, &at)) return number(env, -EFAULT);
+  int64_t length = a.i64(3);
+  if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   iovec v{at, static_cast<size_t>(length)};
   msghdr m{};
   m.msg_iov = &v;
@@ -185,8 +185,8 @@ napi_value recvfrom_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
   int fd = a.i32(0), flags = a.i32(4);
-  int32_t length = a.i32(3);
-  if (!part(a.bytes(1), a.i32(2), length, &at)) return number(env, -EFAULT);
+  int64_t length = a.i64(3);
+  if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   alignas(8) uint8_t from[NAME_SIZE];
   socklen_t size = 0;
   long r = os::retry([&] {
@@ -202,8 +202,8 @@ napi_value send_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
   int fd = a.i32(0), flags = a.i32(4);
-  int32_t length = a.i32(3);
-  if (!part(a.bytes(1), a.i32(2), length, &at)) return number(env, -EFAULT);
+  int64_t length = a.i64(3);
+  if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   return number(env, os::retry([&] {
                   return syscall(SYS_sendto, fd, at, static_cast<size_t>(length), flags | MSG_DONTWAIT | MSG_NOSIGNAL,
                                  nullptr, 0);
@@ -217,8 +217,8 @@ napi_value sendto_(napi_env env, napi_callback_info info) {
   uint8_t *at;
   Name n;
   int fd = a.i32(0), flags = a.i32(4);
-  int32_t length = a.i32(3);
-  if (!part(a.bytes(1), a.i32(2), length, &at)) return number(env, -EFAULT);
+  int64_t length = a.i64(3);
+  if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   if (!name_in(a.state->engine, a.i32(5), &n)) return number(env, -EINVAL);
   return number(env, os::retry([&] {
                   return syscall(SYS_sendto, fd, at, static_cast<size_t>(length), flags | MSG_DONTWAIT | MSG_NOSIGNAL,

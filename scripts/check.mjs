@@ -65,7 +65,10 @@ const checks = {
 
   types: () => program(path.join(root, 'node_modules/.bin/tsc'), '-p', 'tsconfig.check.json'),
 
-  generated: () => program(process.execPath, '--import', 'tsx', 'scripts/generate.ts', '--check'),
+  generated: () =>
+    ['generate', 'reference'].flatMap((name) =>
+      program(process.execPath, '--import', 'tsx', `scripts/${name}.ts`, '--check'),
+    ),
 
   layers: () => [...layerProblems(), ...layerTableProblems(), ...testImportProblems(under('test/', '.ts'))],
 

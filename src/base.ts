@@ -226,7 +226,7 @@ export abstract class BaseSocket<F extends number = number> {
    * bind(2). Errors: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; for AF_UNIX `ENOENT`, `ENOTDIR`.
    */
   bind(address: AddressInput<F>): void {
-    const fd = this.descriptor('bind');
+    this.descriptor('bind');
     const length = encodeAddress(this.family, address, engine.name, 'address');
     if (length === NEEDS_LOOKUP) {
       const host = String((address as readonly unknown[])[0]);
@@ -236,7 +236,9 @@ export abstract class BaseSocket<F extends number = number> {
         `bind does not look up names, which may block: await gethostbyname(${JSON.stringify(host)}) first`,
       );
     }
-    const r = native.bind(fd, length);
+    // Not the descriptor of before: to read an address may be to run the caller's code.
+    if (this.slot < 0) throw closedError('bind');
+    const r = native.bind(engine.fds[this.slot]!, length);
     if (r < 0) throw systemError(r, 'bind', targetOf(this.family, address));
   }
 

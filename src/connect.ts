@@ -32,6 +32,7 @@ export type ConnectionAddress =
 /** The families that a form of address can lead to. */
 export type FamilyOf<A> = A extends string | Uint8Array ? AF_UNIX : AF_INET | AF_INET6;
 
+/** What `createConnection` can be told. */
 export interface ConnectionOptions {
   /**
    * Seconds for all of it, the look-up included; also becomes the socket's timeout, as in Python.
@@ -255,6 +256,7 @@ function race(
 
 // --- servers --------------------------------------------------------------------------
 
+/** What `createServer` can be told. */
 export interface ServerOptions {
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`: what the address looks like if it is not given. */
   family?: number | undefined;
@@ -281,6 +283,8 @@ export function createServer<A extends AddressInput>(
 ): Socket<FamilyOf<A>, SOCK_STREAM> {
   if (typeof options !== 'object' || options === null) throw typeError('options', 'an object', options);
   const { backlog, reusePort = false, dualstackIPv6 = false } = options;
+  // Before a file of this name is made.
+  if (backlog !== undefined) checkInteger('backlog', backlog, -0x80000000, 0x7fffffff);
   const family = options.family ?? familyOf(address, dualstackIPv6);
   if (dualstackIPv6 && family !== AF_INET6) throw new RangeError('dualstackIPv6 needs the family AF_INET6');
   if (dualstackIPv6 && !hasDualstackIPv6()) {

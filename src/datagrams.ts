@@ -3,7 +3,7 @@
 import os from 'node:os';
 import { type AnyAddress, decodeAddress, encodeAddress, NEEDS_LOOKUP } from './address.ts';
 import { native } from './binding.ts';
-import { bytesOf } from './bytes.ts';
+import { bytesOf, detachedError } from './bytes.ts';
 import * as engine from './engine.ts';
 import { addressInfoError, systemError, typeError } from './errors.ts';
 import { BLOCKED, BUSY, isLastPeer, type Operation, type Outcome, READ, WRITE } from './ops.ts';
@@ -111,7 +111,7 @@ function unpack(received: number, bufsize: number): Datagram[] {
 
 /** A batch on its way: the datagrams that wait, and how many went out. */
 export interface Batch {
-  datagrams: readonly { bytes: Uint8Array; address: unknown; addressed: boolean }[];
+  datagrams: readonly { bytes: Uint8Array; size: number; address: unknown; addressed: boolean }[];
 }
 
 /** Checks a batch before any of it is sent: shapes, addresses, names that would need a look-up. */
@@ -135,7 +135,8 @@ export function batchOf(datagrams: unknown, family: number): Batch {
       }
       checked = address;
     }
-    return { bytes: bytesOf(data, `datagrams[${i}][0]`), address, addressed };
+    const bytes = bytesOf(data, `datagrams[${i}][0]`);
+    return { bytes, size: bytes.length, address, addressed };
   });
   return { datagrams: list };
 }
@@ -182,8 +183,12 @@ function pack(
   let name = 0;
   let namelen = -1;
   for (let i = first; i < datagrams.length && count < MOST; i++, count++) {
-    const { bytes, address, addressed } = datagrams[i]!;
-    if (bytes.length > OUTGOING - used && count > 0) break;
+    const { bytes, size, address, addressed } = datagrams[i]!;
+    if (size > OUTGOING - used && count > 0) break;
+    if (bytes.length !== size) {
+      if (i > 0) break;
+      throw detachedError(`datagrams[${i}][0]`);
+    }
     if (!addressed) namelen = -1;
     else if (namelen < 0 || address !== last) {
       name = count * NAME_SIZE;
@@ -191,6 +196,9 @@ function pack(
         nameAt(count).set(engine.peer);
         namelen = engine.io[engine.IO_PEERLEN]!;
       } else namelen = encodeAddress(family, address, nameAt(count), 'address');
+      // It was a numeric one when the call began.
+      if (namelen === NEEDS_LOOKUP)
+        throw typeError(`the host of datagrams[${i}]`, 'the same as before', (address as unknown[])[0]);
       last = address;
     }
     const row = count * FIELDS;

@@ -30,7 +30,7 @@ export class SocketError extends Error {
   declare address?: string;
   declare port?: number;
   declare path?: string;
-  /** Bytes that the kernel took before a `sendall` or `sendfile` failed. */
+  /** Bytes that the kernel took before a `sendall` failed. */
   declare bytesSent?: number;
 
   constructor(message: string, init: SocketErrorInit) {

@@ -9,6 +9,7 @@ export type {
   UnixAddress,
 } from './address.ts';
 export { getdefaulttimeout, type SocketHandle, setdefaulttimeout } from './base.ts';
+export type { HostRow } from './binding.ts';
 export { setBusyPoll } from './busypoll.ts';
 export { htonl, htons, ntohl, ntohs } from './byteorder.ts';
 export type { Data, Memory } from './bytes.ts';
@@ -17,6 +18,7 @@ export {
   type ConnectionOptions,
   createConnection,
   createServer,
+  type FamilyOf,
   hasDualstackIPv6,
   type ServerOptions,
 } from './connect.ts';
@@ -42,6 +44,7 @@ export { getprotobyname, getservbyname, getservbyport } from './services.ts';
 export {
   type Accepted,
   type IntoOptions,
+  type Item,
   type Received,
   Socket,
   type TransferOptions,

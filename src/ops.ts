@@ -6,7 +6,7 @@ import { type AnyAddress, decodeAddress, targetOf } from './address.ts';
 import type { BaseSocket } from './base.ts';
 import { native } from './binding.ts';
 import { detachedError, noBytes } from './bytes.ts';
-import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_TRUNC } from './constants.gen.ts';
+import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC } from './constants.gen.ts';
 import * as engine from './engine.ts';
 import { type ErrorTarget, type SocketError, systemError, wouldBlockError } from './errors.ts';
 
@@ -30,17 +30,23 @@ export interface Operation<A, T> {
 
 const { EAGAIN, EFAULT, EINPROGRESS, EALREADY, EISCONN } = os.constants.errno;
 
-// Calls that never wait, whatever the socket's timeout: recv(2) gives EAGAIN for these even on
+// Receives that never wait, whatever the socket's timeout: recv(2) gives EAGAIN for these even on
 // a blocking socket.
 const NEVER_WAITS = MSG_DONTWAIT | MSG_OOB | (MSG_ERRQUEUE ?? 0);
-export const neverWaits = (msgFlags: number): boolean => (msgFlags & NEVER_WAITS) !== 0;
+/** Whether a call with these flags fails where it would wait, on any socket. */
+export const neverWaits = (msgFlags: number, direction: number): boolean =>
+  (msgFlags & (direction === READ ? NEVER_WAITS : MSG_DONTWAIT)) !== 0;
 
 function failed(result: number, syscall: string, target?: ErrorTarget): Error {
   return result === -EFAULT ? detachedError('the buffer') : systemError(result, syscall, target);
 }
 
-function readBlocked(socket: BaseSocket): typeof BLOCKED {
-  engine.flags[socket.slot]! &= ~engine.READABLE;
+// Reads that have nothing to take say nothing of the queue when they look elsewhere: at urgent
+// data, at the error queue, or behind what was peeked at before (SO_PEEK_OFF).
+const ELSEWHERE = MSG_OOB | (MSG_ERRQUEUE ?? 0) | MSG_PEEK;
+
+function readBlocked(socket: BaseSocket, msgFlags: number): typeof BLOCKED {
+  if ((msgFlags & ELSEWHERE) === 0) engine.flags[socket.slot]! &= ~engine.READABLE;
   return BLOCKED;
 }
 
@@ -76,7 +82,7 @@ export function recvView(
     return r;
   }
   if (r !== -EAGAIN) throw failed(r, 'recv');
-  return neverWaits(msgFlags) && (msgFlags & MSG_DONTWAIT) === 0 ? BLOCKED : readBlocked(socket);
+  return readBlocked(socket, msgFlags);
 }
 
 const SLAB_LIMIT = 65536;
@@ -160,7 +166,7 @@ function recvfromView(
     return r;
   }
   if (r !== -EAGAIN) throw failed(r, 'recvfrom');
-  return neverWaits(msgFlags) && (msgFlags & MSG_DONTWAIT) === 0 ? BLOCKED : readBlocked(socket);
+  return readBlocked(socket, msgFlags);
 }
 
 // A datagram is received into memory as large as the caller allows, and kept in as much as it has.
@@ -202,7 +208,7 @@ export const accept: Operation<undefined, [BaseSocket, AnyAddress]> = {
   direction: READ,
   attempt(socket) {
     const fd = native.accept(engine.fds[socket.slot]!);
-    if (fd === -EAGAIN) return readBlocked(socket);
+    if (fd === -EAGAIN) return readBlocked(socket, 0);
     if (fd < 0) throw systemError(fd, 'accept');
     const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!);
     return [socket.adopt(fd), address];
@@ -277,11 +283,11 @@ export interface Addressed {
 export const sendto: Operation<Addressed, number> = {
   syscall: 'sendto',
   direction: WRITE,
-  attempt(socket, addressed, _, msgFlags) {
+  attempt(socket, addressed, count, msgFlags) {
     const { view, name } = addressed;
     if (name !== undefined) engine.name.set(name);
     const namelen = name === undefined ? addressed.namelen : name.length;
-    const r = native.sendto(engine.fds[socket.slot]!, view, 0, view.length, msgFlags, namelen);
+    const r = native.sendto(engine.fds[socket.slot]!, view, 0, count, msgFlags, namelen);
     if (r === -EAGAIN) {
       // Full is the receiver's queue, not ours: see engine.retryLater.
       return socket.isUnixDatagram ? BUSY : writeBlocked(socket);
@@ -304,6 +310,14 @@ export function keepName(addressed: Addressed): void {
 
 // --- connecting -----------------------------------------------------------------------
 
+// A call that completes what an earlier one began (on a non-blocking socket) may be late, too.
+function forgetHangUp(slot: number): void {
+  if ((engine.flags[slot]! & engine.HUP) === 0) return;
+  if (native.poll(engine.fds[slot]!, POLLRDHUP, 0) === 0) engine.flags[slot]! &= ~engine.HUP;
+}
+// poll(2), Linux: the peer has sent its end; POLLHUP and POLLERR are told unasked.
+const POLLRDHUP = 0x2000;
+
 /** Where a connect goes, and whether its first call was made. */
 export interface Connecting {
   name: Uint8Array;
@@ -322,17 +336,21 @@ export const connect: Operation<Connecting, undefined> = {
     const { slot } = socket;
     engine.name.set(connecting.name);
     const r = native.connect(engine.fds[slot]!, connecting.name.length);
-    if (r === 0 || (r === -EISCONN && connecting.begun)) {
-      // A hang-up that was reported before the call is over. One that was reported since may be
-      // the peer's: it can have sent all it has, and its end, with the event that woke us.
-      if (!connecting.begun) engine.flags[slot]! &= ~engine.HUP;
+    const again = connecting.begun;
+    // The socket's own hang-up, before it had a peer, is over. One that was reported since may be
+    // the peer's: it can have sent all it has, and its end, with the event that woke us.
+    if (!again && (r === 0 || r === -EINPROGRESS)) forgetHangUp(slot);
+    if (r === 0 || (r === -EISCONN && again)) {
       engine.flags[slot]! |= engine.READABLE | engine.WRITABLE;
       return undefined;
     }
-    const again = connecting.begun;
-    connecting.begun = true;
-    if (r === -EINPROGRESS || (r === -EALREADY && again)) return writeBlocked(socket);
     if (r === -EAGAIN && socket.isUnix) return BUSY;
+    connecting.begun = true;
+    if (r === -EINPROGRESS || (r === -EALREADY && again)) {
+      // Nothing can be read either, and a read would take the error of an attempt that failed.
+      engine.flags[slot]! &= ~engine.READABLE;
+      return writeBlocked(socket);
+    }
     throw systemError(r, 'connect', connecting.target);
   },
 };

@@ -55,11 +55,12 @@ export function prepend(queue: Pending | undefined, pending: Pending): Pending {
 /** A queue without its first call. */
 export function behind(queue: Pending): Pending | undefined {
   const { next, last } = queue;
-  if (next !== undefined && next !== last) next.last = last;
+  // Also when it is nothing: a call that something was put in front of has an old one.
+  if (next !== undefined) next.last = next === last ? undefined : last;
   return next;
 }
 
-/** A queue without a call that stands in it, but not as the first; false if it does not. */
+/** Takes a call out of a queue in which it stands, but not as the first; false if it does not. */
 export function takeOut(queue: Pending | undefined, pending: Pending): boolean {
   for (let before = queue; before !== undefined; before = before.next) {
     if (before.next !== pending) continue;
@@ -91,7 +92,7 @@ export class Cancellation<P = unknown> {
   constructor(owner: Cancellable<P>, pending: P, seconds: number, signal: AbortSignal | undefined) {
     this.#owner = owner;
     this.#pending = pending;
-    if (seconds >= 0) addDeadline(this as Cancellation, seconds * 1000);
+    if (seconds >= 0) addDeadline(this as Cancellation, Math.ceil(seconds * 1000));
     if (signal !== undefined) this.#forget = onAbort(signal, () => owner.aborted(pending, signal.reason));
   }
 
@@ -106,13 +107,15 @@ export class Cancellation<P = unknown> {
   }
 }
 
-// The deadlines of one duration, which end in the order in which they began: one timer serves
-// them all, and a call that is over in time touches no timer. (A timer a call costs more than
-// the call.)
+// The deadlines of one duration, in whole milliseconds, which end in the order in which they
+// began: one timer serves them all, and a call that is over in time touches no timer. (A timer a
+// call costs more than the call. Whole ones, since a program that sets what is left of its time
+// before each call would have a list and a timer a call.)
 class Deadlines {
   readonly ms: number;
   #first: Cancellation | undefined = undefined;
   #last: Cancellation | undefined = undefined;
+  #timer: NodeJS.Timeout | undefined = undefined;
 
   constructor(ms: number) {
     this.ms = ms;
@@ -134,11 +137,18 @@ class Deadlines {
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
     deadline.list = deadline.previous = deadline.next = undefined;
+    if (this.#first === undefined && lists.size > MOST_LISTS) this.#end();
   }
 
   /** The timer holds nothing alive: that is the pending call's business. */
   sleep(ms: number): void {
-    setTimeout(() => this.#fire(), Math.min(Math.ceil(ms), 0x7fffffff)).unref();
+    this.#timer = setTimeout(() => this.#fire(), Math.min(Math.ceil(ms), 0x7fffffff));
+    this.#timer.unref();
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    if (lists.get(this.ms) === this) lists.delete(this.ms);
   }
 
   #fire(): void {
@@ -148,10 +158,13 @@ class Deadlines {
       first.expire();
     }
     if (this.#first !== undefined) this.sleep(this.#first.at - performance.now());
-    else lists.delete(this.ms);
+    else this.#end();
   }
 }
 
+// An empty list keeps its timer until it fires, for the next call of that duration. A program whose
+// every call has a duration of its own (what is left of a request's time) must not pile them up.
+const MOST_LISTS = 16;
 const lists = new Map<number, Deadlines>();
 
 function addDeadline(deadline: Cancellation, ms: number): void {

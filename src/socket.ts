@@ -268,17 +268,21 @@ export class Socket<F extends number = number, T extends number = number> extend
       const view = bytesOf(data, 'data');
       const msgFlags = flagsOf(checked);
       const { slot, family } = this;
+      const size = view.length;
       if (slot < 0) throw closedError('sendto');
+      // Now, since what goes on then may use the place of addresses.
+      engine.flush();
       const known = ops.isLastPeer(address, family);
       const namelen = known ? ops.KNOWN_PEER : encodeAddress(family, address, engine.name, 'address');
       if (namelen === NEEDS_LOOKUP && !known) {
         return this.afterLookup(ops.holdSendto, address, msgFlags, checked?.signal, (pending, name) => {
           pending.operation = ops.sendto as Operation<unknown, unknown>;
+          pending.count = size;
           pending.argument = { view, address, namelen: 0, name, over: false } satisfies ops.Addressed;
         });
       }
       const addressed: ops.Addressed = { view, address, namelen, name: undefined, over: false };
-      const promise = this.run(ops.sendto, addressed, 0, msgFlags, checked?.signal);
+      const promise = this.run(ops.sendto, addressed, size, msgFlags, checked?.signal);
       if (!addressed.over) ops.keepName(addressed);
       return promise;
     } catch (error) {
@@ -375,10 +379,12 @@ export class Socket<F extends number = number, T extends number = number> extend
 
   // --- ending -------------------------------------------------------------------------------
 
+  /** `using`: closes the socket at the end of the block. */
   [Symbol.dispose](): void {
     this.close();
   }
 
+  /** `await using`: closes the socket at the end of the block. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return done as Promise<void>;

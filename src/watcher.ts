@@ -44,7 +44,9 @@ export abstract class WatchedSocket<F extends number = number>
     const { slot } = this;
     if (slot < 0) throw closedError(operation.syscall);
     const reading = operation.direction === READ;
-    const once = this.timeout === 0 || neverWaits(msgFlags);
+    const once = this.timeout === 0 || neverWaits(msgFlags, operation.direction);
+    // A call that never waits must not fail for what only stands in the ring.
+    if (once && (this.#state & IN_RING) !== 0) engine.flush();
     let outcome: Outcome<T> = BLOCKED;
     if (reading ? this.#reads === undefined : this.#writes === undefined && (this.#state & IN_RING) === 0) {
       // A call that never waits asks the kernel whatever the engine knew last.
@@ -94,12 +96,17 @@ export abstract class WatchedSocket<F extends number = number>
     return promise as Promise<T>;
   }
 
+  // While it is being connected there is nothing to read but the error, which is connect's.
+  get #connecting(): boolean {
+    return this.#writes !== undefined && this.#writes.operation === ops.connect;
+  }
+
   // Tells the engine what the calls at the heads of the queues wait for.
   #arm(): void {
     const { slot } = this;
     const read = this.#reads;
     let wanted = this.#waits === undefined ? 0 : this.#waits.wanted();
-    if (read !== undefined) {
+    if (read !== undefined && !this.#connecting) {
       if (read.operation.native) {
         engine.asks[slot] = read.count;
         wanted |= engine.WANT_RECV;
@@ -118,6 +125,7 @@ export abstract class WatchedSocket<F extends number = number>
     } else {
       pending = this.#writes!;
       this.#writes = behind(pending);
+      if (pending.operation === ops.connect && this.#reads !== undefined) engine.postpone(this);
     }
     pending.cancellation?.stop();
     return pending;
@@ -130,7 +138,7 @@ export abstract class WatchedSocket<F extends number = number>
       const { slot } = this;
       const pending = reading ? this.#reads : this.#writes;
       if (slot < 0 || pending === undefined || (!reading && (this.#state & IN_RING) !== 0)) break;
-      if ((engine.flags[slot]! & ready) === 0) break;
+      if ((engine.flags[slot]! & ready) === 0 || (reading && this.#connecting)) break;
       if (!engine.spend()) {
         engine.postpone(this);
         break;
@@ -144,7 +152,7 @@ export abstract class WatchedSocket<F extends number = number>
         continue;
       }
       if (outcome === BLOCKED || outcome === BUSY) {
-        if (neverWaits(msgFlags) && !ops.isHold(operation)) {
+        if (neverWaits(msgFlags, operation.direction) && !ops.isHold(operation)) {
           this.#shift(reading).reject(ops.wouldBlock(operation, outcome === BUSY));
           continue;
         }
@@ -157,13 +165,14 @@ export abstract class WatchedSocket<F extends number = number>
   }
 
   /** @internal */
-  received(result: number, offset: number, which: number, sequence: number): void {
+  received(result: number, offset: number, which: number, sequence: number): boolean {
     const pending = this.#shift(true);
     if (result > 0) pending.resolve(engine.piece(result, offset, which, sequence));
     else if (result === 0) pending.resolve(noBytes);
     else pending.reject(systemError(result, 'recv'));
-    if (this.#reads === undefined) this.#arm();
-    else this.#drive(true);
+    if (this.#reads !== undefined) return true;
+    this.#arm();
+    return false;
   }
 
   /** @internal */
@@ -240,20 +249,20 @@ export abstract class WatchedSocket<F extends number = number>
     return true;
   }
 
-  #fail(pending: Pending, reason: unknown): void {
+  #fail(pending: Pending, reason: unknown, close = false): void {
     if (!this.#remove(pending)) return;
     if (pending.operation === ops.sendall) noteSent(reason, (pending.argument as ops.Outgoing).sent);
     pending.reject(reason);
     if (ops.isHold(pending.operation)) (pending.argument as AbortController).abort();
-    if (this.slot >= 0) this.#drive(pending.operation.direction === READ);
+    // After a connect that was aborted nobody can know whether the connection comes about: what
+    // waits behind must not be sent on it.
+    if (close) this.close();
+    else if (this.slot >= 0) this.#drive(pending.operation.direction === READ);
   }
 
   /** @internal */
   aborted(pending: Pending, reason: unknown): void {
-    const connecting = pending.operation.syscall === 'connect';
-    this.#fail(pending, reason);
-    // Whether the connection comes about after all cannot be known any more.
-    if (connecting) this.close();
+    this.#fail(pending, reason, pending.operation.syscall === 'connect');
   }
 
   /** @internal */
@@ -345,8 +354,8 @@ export abstract class WatchedSocket<F extends number = number>
   /** @internal */
   protected ready(asked: number, signal: AbortSignal | undefined): Promise<Readiness> {
     const ready = Waits.poll(this.descriptor('poll'), asked);
-    if (ready !== undefined && engine.spend()) return Promise.resolve(ready);
-    if (ready === undefined && this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
+    if (ready !== undefined && (this.timeout === 0 || engine.spend())) return Promise.resolve(ready);
+    if (this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
     engine.watch(this.slot);
     this.#waits ??= new Waits(() => this.#afterWaits());
     const promise = this.#waits.add(asked, this.timeout, signal);
@@ -422,10 +431,12 @@ function rejectClosed(pending: Pending | undefined): void {
   }
 }
 
+// The reason of a signal is whatever its owner gave it: one that refuses is left as it is.
 function noteSent(reason: unknown, sent: number): void {
-  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason)) {
+  if (typeof reason !== 'object' || reason === null) return;
+  try {
     (reason as { bytesSent?: number }).bytesSent = sent;
-  }
+  } catch {}
 }
 
 function wouldBlockAfter(operation: unknown, argument: unknown): SocketError {

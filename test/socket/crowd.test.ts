@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict';
 import { ClosedError, fromHandle, SHUT_WR, type Socket, SocketError, TimeoutError } from 'berkeley-sockets';
 import { Chance } from '../support/chance.ts';
-import { within } from '../support/deadline.ts';
+import { eventually, staysPending, within } from '../support/deadline.ts';
 import type { Scene } from '../support/scene.ts';
-import { across, listening, meet, pair, receive, receiveAll, streams, type Transport, udp4, udp6, unixSeqpacket } from '../support/transports.ts';
+import { across, bound, listening, meet, pair, receive, receiveAll, streams, type Transport, udp4, udp6, unixDatagram, unixSeqpacket } from '../support/transports.ts';
 
 interface Place {
   client: Socket;
@@ -132,7 +132,8 @@ across(streams, 'a peer that is gone is that connection’s error', async (s, tr
 function fillUnseen(server: Socket): number {
   const twin = server.dup();
   let filled = 0;
-  for (let n = twin.trySend(Buffer.alloc(1 << 20)); n !== undefined; n = twin.trySend(Buffer.alloc(1))) filled += n;
+  const filler = Buffer.alloc(65536);
+  for (let n = twin.trySend(filler); n !== undefined; n = twin.trySend(filler)) filled += n;
   twin.close();
   return filled;
 }
@@ -156,6 +157,29 @@ across(streams, 'what the kernel does not take waits, in order', async (s, trans
     assert.equal(got.subarray(filled[i]!).toString(), `small one ${'x'.repeat(10_000)}last`, `connection ${i}`);
   }
   await acting;
+});
+
+across([unixDatagram], 'a full datagram queue makes the sender wait', async (s, transport) => {
+  // Connected one way: of two that are connected to each other neither is held up by a full queue.
+  const places = Array.from({ length: 10 }, (_, i) => ({ client: bound(s, transport), server: bound(s, transport), i }));
+  const queued: number[] = [];
+  await Promise.all(places.map(({ client, server }) => server.connect(client.getsockname())));
+  const acting = places.map(async ({ server, i }) => {
+    await server.recv(1);
+    const twin = server.dup();
+    queued[i] = 0;
+    while (twin.trySend(`filler ${queued[i]}`) !== undefined) queued[i]!++;
+    twin.close();
+    await Promise.all([server.sendall('one'), server.send('two'), server.send('three')]);
+  });
+  for (const { client, server } of places) client.sendto('!', server.getsockname());
+  await eventually(() => queued.filter((n) => n > 0).length === places.length, 'all to be full');
+  await staysPending(Promise.race(acting), 'any of them', 0.02);
+  for (const { client, i } of places) {
+    const expected = [...Array.from({ length: queued[i]! }, (_, n) => `filler ${n}`), 'one', 'two', 'three'];
+    for (const text of expected) assert.equal(String(await within(client.recv(100), text)), text);
+  }
+  await within(Promise.all(acting), 'all of them');
 });
 
 across(streams, 'what the kernel does not take: a time limit, a close, not at all', async (s, transport) => {

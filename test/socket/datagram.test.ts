@@ -1,6 +1,6 @@
 // Datagrams: whole or not at all, each with its sender.
 import assert from 'node:assert/strict';
-import { AF_INET, MSG_PEEK, SO_BROADCAST, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket } from 'berkeley-sockets';
+import { type Address, AF_INET, MSG_PEEK, SO_BROADCAST, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, type Socket, socket } from 'berkeley-sockets';
 import { Chance } from '../support/chance.ts';
 import { staysPending } from '../support/deadline.ts';
 import { scene } from '../support/scene.ts';
@@ -167,6 +167,17 @@ across([udp4, udp6], 'a name is resolved on the way', async (s, transport) => {
   const a = open(s, transport);
   assert.equal(await a.sendto('hello', ['localhost', port]), 5);
   assert.equal((await b.recv(100)).toString(), 'hello', host);
+});
+
+across([udp4], 'a datagram to a name goes out before those that were sent after it', async (s, transport) => {
+  const b = bound(s, transport);
+  const [, port] = b.getsockname() as [string, number];
+  const a = open(s, transport);
+  // No numeric address as inet_pton has it, so the resolver is asked; it knows without a server.
+  const sends = [a.sendto('by name', ['127.1', port]), a.sendto('by number', ['127.0.0.1', port])];
+  assert.equal(String(await b.recv(100)), 'by name');
+  assert.equal(String(await b.recv(100)), 'by number');
+  assert.deepEqual(await Promise.all(sends), [7, 9]);
 });
 
 across([udp4, udp6], 'a sender that was not bound gets a port of its own', async (s, transport) => {

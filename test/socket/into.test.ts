@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { Chance } from '../support/chance.ts';
 import { AF_UNIX } from 'berkeley-sockets';
-import { sleep, staysPending } from '../support/deadline.ts';
+import { sleep, staysPending, within } from '../support/deadline.ts';
 import {
   across,
   bound,
   connections,
   datagrams,
   everything,
+  messages,
   open,
   pair,
   receive,
@@ -64,6 +65,28 @@ across(connections, 'views of every kind take bytes', async (s, transport) => {
     await b.wait({ read: true });
     assert.equal(b.tryRecvInto(view), 3);
     assert.equal(bytes(), 'abc45678');
+  }
+});
+
+across(messages, 'several messages that are there: each call takes one, none waits', async (s, transport) => {
+  const [a, b] = await pair(s, transport);
+  const view = Buffer.alloc(100);
+  // A call that had to wait first: from then on the engine is told of events.
+  const waiting = b.recvInto(view);
+  await staysPending(waiting, 'recvInto', 0.005);
+  await a.send('first');
+  assert.equal(await waiting, 5);
+  for (const receive of [
+    () => b.recvInto(view),
+    async () => (await b.recvfromInto(view))[0],
+    async () => b.tryRecvInto(view),
+    async () => (await b.recv(100)).copy(view),
+  ]) {
+    for (const text of ['one', 'two', 'three']) await a.send(text);
+    for (const text of ['one', 'two', 'three']) {
+      const size = await within(receive(), `${text} by ${receive}`);
+      assert.equal(view.toString('latin1', 0, size), text);
+    }
   }
 });
 

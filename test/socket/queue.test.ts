@@ -1,7 +1,7 @@
 // Calls on one socket queue first in, first out, a queue a direction; the two directions
 // never wait for each other.
 import assert from 'node:assert/strict';
-import { MSG_PEEK, SocketError } from 'berkeley-sockets';
+import { MSG_DONTWAIT, MSG_PEEK, SocketError } from 'berkeley-sockets';
 import { staysPending } from '../support/deadline.ts';
 import {
   across,
@@ -65,6 +65,12 @@ across(everything, 'tryRecvInto does not take what an earlier recv waits for', a
   assert.equal(a.trySend('x'), 1);
   // The byte may be in b's queue by now, with no turn of the event loop to tell.
   assert.equal(b.tryRecvInto(new Uint8Array(10)), undefined);
+  const never = b.recv(10, { flags: MSG_DONTWAIT });
+  b.settimeout(0);
+  const neither = b.recv(10);
+  b.settimeout(null);
+  await assert.rejects(never, { code: 'EAGAIN' });
+  await assert.rejects(neither, { code: 'EAGAIN' });
   assert.equal((await waiting).toString(), 'x');
   assert.equal(b.tryRecvInto(new Uint8Array(10)), undefined);
   a.trySend('y');

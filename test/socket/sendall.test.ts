@@ -162,6 +162,29 @@ across(streams, 'trySend does not overtake a call that waits', async (s, transpo
   assert.equal((await receive(b, 1)).toString(), 'b');
 });
 
+across(streams, 'nor does any other call, when there is room again', async (s, transport) => {
+  const [a, b] = await pair(s, transport);
+  const chance = new Chance('room');
+  const data = chance.bytes(16 << 20);
+  const sending = a.sendall(data);
+  await staysPending(sending, 'sendall', 0.01);
+  const got = Buffer.alloc(data.length);
+  let at = 0;
+  for (let n = b.tryRecvInto(got); n !== undefined; n = b.tryRecvInto(got.subarray(at))) at += n;
+  // The kernel has room now, and no turn of the event loop has told the call that waits.
+  assert.equal(a.trySend('!'), undefined);
+  await assert.rejects(a.send('!', { flags: MSG_DONTWAIT }), { code: 'EAGAIN' });
+  await assert.rejects(a.sendall('!', { flags: MSG_DONTWAIT }), { code: 'EAGAIN' });
+  a.settimeout(0);
+  await assert.rejects(a.send('!'), { code: 'EAGAIN' });
+  a.settimeout(null);
+  const last = a.send('last');
+  (await receive(b, data.length - at)).copy(got, at);
+  assert.ok(got.equals(data));
+  assert.equal(String(await receive(b, 4)), 'last');
+  assert.deepEqual(await Promise.all([sending, last]), [undefined, 4]);
+});
+
 across(streams, 'trySend goes behind what was sent before it in the same turn', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   const sending = a.sendall('first ');
