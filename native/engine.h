@@ -24,7 +24,7 @@ enum { IO_OFFSET, IO_SLAB, IO_SEQUENCE, IO_NAMELEN, IO_PEERLEN, IO_SAME, IO_PEND
 constexpr size_t NAME_SIZE = 128;  // sizeof(struct sockaddr_storage)
 
 constexpr int SMALL_ASK = 16384;
-constexpr int SMALL_RESULT = 4096;
+constexpr int SMALL_RESULT = 8192;
 constexpr int BIG_ASK = 262144;
 
 struct Area {
@@ -72,6 +72,14 @@ struct Engine {
   Notifier *notifier = nullptr;
   int64_t busy_poll_ns = 0;
 };
+
+// One receive for recv(n) without flags: bytes with their place in io[], -errno, or NO_SLAB when
+// the areas at hand are spent.
+constexpr long NO_SLAB = -100000;
+long receive_slab(Engine *engine, uint32_t slot, int n);
+
+// The size of engine->scratch: the largest datagram that recv() takes without memory of its own.
+constexpr size_t SCRATCH = 65536;
 
 // Unmaps engine->batch.
 void free_batch(Engine *engine);

@@ -27,7 +27,7 @@ export const layers = [
   },
   {
     name: 'operations',
-    files: ['ops', 'datagrams', 'base'],
+    files: ['ops', 'datagrams', 'base', 'create', 'unclosed', 'description'],
     holds: 'owning a descriptor; each operation once',
   },
   { name: 'readiness', files: ['engine', 'busypoll'], holds: "the native engine's face" },
@@ -42,6 +42,7 @@ export const layers = [
       'errors',
       'abort',
       'deferred',
+      'timeout',
       'bytes',
       'byteorder',
       'iptext',

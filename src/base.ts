@@ -1,6 +1,5 @@
 // What a socket of either flavour is: it owns one descriptor, and does everything that never
 // waits. Knows no promises.
-import { inspect } from 'node:util';
 import {
   type Address,
   type AddressInput,
@@ -18,22 +17,19 @@ import {
   AF_UNIX,
   IPPROTO_TCP,
   IPPROTO_UDP,
-  SO_DOMAIN,
-  SO_PROTOCOL,
-  SO_TYPE,
-  SOCK_CLOEXEC,
   SOCK_DGRAM,
-  SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   SOCK_STREAM,
-  SOL_SOCKET,
   SOMAXCONN,
   TCP_ULP,
   UDP_GRO,
 } from './constants.gen.ts';
+import { describeKind, describeNames } from './description.ts';
 import * as engine from './engine.ts';
-import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
+import { addressInfoError, checkInteger, closedError, systemError } from './errors.ts';
 import { getOption, setOption } from './options.ts';
+import { checkTimeout, defaultTimeout } from './timeout.ts';
+import { watchOwner } from './unclosed.ts';
 
 /** The descriptor of a socket between two owners: `detach()` gives it, `fromHandle` takes it. */
 export interface SocketHandle {
@@ -44,87 +40,9 @@ export interface SocketHandle {
 }
 
 const INT_MAX = 0x7fffffff;
-/** A time too long for a `timeval` or a timer is a mistake in the unit. */
-const MAX_SECONDS = 9_223_372_036;
-
-let defaultTimeout = -1;
-
-/** Seconds, or `null` for none, as `settimeout` takes it. */
-export function checkTimeout(seconds: unknown, name: string): number {
-  if (seconds === null) return -1;
-  if (typeof seconds !== 'number') throw typeError(name, 'a number of seconds or null', seconds);
-  if (!(seconds >= 0 && seconds <= MAX_SECONDS)) {
-    throw new RangeError(`Expected seconds from 0 to ${MAX_SECONDS} for ${name} but received ${seconds}`);
-  }
-  return seconds;
-}
-
-/**
- * The timeout of sockets made from now on, in seconds; `null` (no timeout) at first.
- * Python: `socket.getdefaulttimeout`.
- */
-export function getdefaulttimeout(): number | null {
-  return defaultTimeout < 0 ? null : defaultTimeout;
-}
-
-/** Sets the timeout of sockets made from now on: seconds, 0 for non-blocking, `null` for none. */
-export function setdefaulttimeout(seconds: number | null): void {
-  defaultTimeout = checkTimeout(seconds, 'seconds');
-}
-
-// --- sockets that nobody closed -------------------------------------------------------
-
-// What is remembered of a socket must not hold it: its slot, and the slot's generation, which
-// has moved on if the socket was closed.
-const GENERATIONS = 2 ** 21;
-const MAX_SLOTS = GENERATIONS;
-const unclosed = new FinalizationRegistry((held: number) => {
-  const slot = held % MAX_SLOTS;
-  if (engine.generations[slot]! >>> 0 !== Math.floor(held / MAX_SLOTS)) return;
-  const fd = engine.fds[slot]!;
-  const local = describeName(native.getsockname(fd));
-  const remote = describeName(native.getpeername(fd));
-  engine.closeSlot(slot, true);
-  process.emitWarning(
-    `unclosed socket: fd ${fd}${local && `, local ${local}`}${remote && `, peer ${remote}`}`,
-    {
-      type: 'ResourceWarning',
-      detail:
-        'The socket was collected without close(): keep it in a variable until it is closed, or use `using`.',
-    },
-  );
-});
-
-function describeName(result: number): string {
-  if (result < 0) return '';
-  const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!);
-  return address === '' ? '' : inspect(address, { breakLength: Number.POSITIVE_INFINITY });
-}
-
-const families = [
-  'UNIX',
-  'INET',
-  'INET6',
-  'NETLINK',
-  'PACKET',
-  'VSOCK',
-  'CAN',
-  'ALG',
-  'BLUETOOTH',
-  'TIPC',
-  'QIPCRTR',
-];
-const types = ['STREAM', 'DGRAM', 'RAW', 'RDM', 'SEQPACKET'];
-
-function nameOf(prefix: string, names: readonly string[], value: number): string {
-  const name = names.find((each) => native.constants[prefix + each] === value);
-  return name === undefined ? String(value) : prefix + name;
-}
-
-// --- the socket -----------------------------------------------------------------------
 
 // A read that comes short has emptied the queue only where nothing but the end of the queue
-// ends a read: in TCP and AF_UNIX streams (see engine.cpp for their exceptions), not in SCTP or
+// ends a read: in TCP and AF_UNIX streams (native/receive.cpp and engine.cpp have their exceptions), not in SCTP or
 // kernel TLS, whose streams have records.
 function kindOf(family: number, type: number, proto: number): number {
   if (type !== SOCK_STREAM) return 0;
@@ -150,7 +68,7 @@ export abstract class BaseSocket<F extends number = number> {
     this.timeout = defaultTimeout;
     this.#kind = family | (type << 8) | (proto << 12);
     this.slot = engine.openSlot(fd, kindOf(family, type, proto));
-    unclosed.register(this, this.slot + (engine.generations[this.slot]! >>> 0) * MAX_SLOTS);
+    watchOwner(this, this.slot);
   }
 
   /** A socket of the same flavour and kind on a new descriptor. @internal */
@@ -357,107 +275,9 @@ export abstract class BaseSocket<F extends number = number> {
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    const what = `${nameOf('AF_', families, this.family)} ${nameOf('SOCK_', types, this.type)}`;
+    const what = describeKind(this.family, this.type);
     if (this.slot < 0) return `<Socket closed ${what}>`;
     const fd = engine.fds[this.slot]!;
-    const local = describeName(native.getsockname(fd));
-    const remote = describeName(native.getpeername(fd));
-    return `<Socket fd=${fd} ${what}${local && ` local=${local}`}${remote && ` peer=${remote}`}>`;
-  }
-}
-
-// --- making them ----------------------------------------------------------------------
-
-/** How a flavour makes its socket of a descriptor. */
-export type Construct<S> = new (fd: number, family: number, type: number, proto: number) => S;
-
-// Numbers that the kernel does not know are its to refuse; those that it does know are small.
-function checkKind(family: unknown, type: unknown, proto: unknown): void {
-  checkInteger('family', family, 0, INT_MAX);
-  checkInteger('type', type, 0, INT_MAX);
-  checkInteger('proto', proto, 0, INT_MAX);
-}
-
-/** socket(2) for either flavour. @internal */
-export function openSocket<S extends BaseSocket>(
-  make: Construct<S>,
-  family: number,
-  type: number,
-  proto: number,
-): S {
-  checkKind(family, type, proto);
-  engine.ensureStarted();
-  const plain = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
-  const fd = native.socket(family, plain, proto);
-  if (fd < 0) throw systemError(fd, 'socket');
-  return made(make, fd, family, type, proto);
-}
-
-function made<S extends BaseSocket>(
-  make: Construct<S>,
-  fd: number,
-  family: number,
-  type: number,
-  proto: number,
-): S {
-  const socket = new make(fd, family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
-  if ((type & SOCK_NONBLOCK) !== 0) socket.timeout = 0;
-  return socket;
-}
-
-/** socketpair(2) for either flavour. @internal */
-export function openPair<S extends BaseSocket>(
-  make: Construct<S>,
-  family: number,
-  type: number,
-  proto: number,
-): [S, S] {
-  checkKind(family, type, proto);
-  engine.ensureStarted();
-  const r = native.socketpair(family, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), proto);
-  if (r < 0) throw systemError(r, 'socketpair');
-  const [one, two] = [engine.io[0]!, engine.io[1]!];
-  return [made(make, one, family, type, proto), made(make, two, family, type, proto)];
-}
-
-/** Adopts a handle for either flavour. @internal */
-export function adoptHandle<S extends BaseSocket>(make: Construct<S>, handle: unknown): S {
-  if (typeof handle !== 'object' || handle === null)
-    throw typeError('handle', 'a handle of detach()', handle);
-  const { fd, family, type, proto } = handle as Record<string, unknown>;
-  checkInteger('handle.fd', fd, 0, INT_MAX);
-  checkInteger('handle.family', family, 0, 0xff);
-  checkInteger('handle.type', type, 0, 0xf);
-  checkInteger('handle.proto', proto, 0, 0x3ffff);
-  engine.ensureStarted();
-  const r = native.adopt(fd as number);
-  if (r < 0) throw systemError(r, 'fcntl');
-  const socket = new make(fd as number, family as number, type as number, proto as number);
-  socket.noteCoalescing();
-  return socket;
-}
-
-/** A duplicate of any descriptor for either flavour; detects what is not given. @internal */
-export function duplicate<S extends BaseSocket>(
-  make: Construct<S>,
-  fd: number,
-  family: number | undefined,
-  type: number | undefined,
-  proto: number | undefined,
-): S {
-  checkInteger('fd', fd, 0, INT_MAX);
-  const detected = (name: number | undefined): number => getOption(fd, SOL_SOCKET, name as number) as number;
-  const kind = {
-    family: family === undefined ? detected(SO_DOMAIN) : checkInteger('family', family, 0, 0xff),
-    type: type === undefined ? detected(SO_TYPE) : checkInteger('type', type, 0, 0xf),
-    proto: proto === undefined ? detected(SO_PROTOCOL) : checkInteger('proto', proto, 0, 0x3ffff),
-  };
-  const copy = native.dup(fd);
-  if (copy < 0) throw systemError(copy, 'dup');
-  try {
-    return adoptHandle(make, { fd: copy, ...kind });
-  } catch (error) {
-    native.close(copy);
-    throw error;
+    return `<Socket fd ${fd} ${what}${describeNames(fd, ' ')}>`;
   }
 }

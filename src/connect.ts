@@ -2,7 +2,6 @@
 // sockets from outside only.
 import { checkSignal } from './abort.ts';
 import type { AddressInput } from './address.ts';
-import { checkTimeout, getdefaulttimeout } from './base.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -18,6 +17,7 @@ import { checkInteger, SocketError, type TimeoutError, timeoutError, typeError }
 import { lookupAll, type ResolvedAddress } from './names.ts';
 import { socket } from './open.ts';
 import type { Socket } from './socket.ts';
+import { checkTimeout, getdefaulttimeout } from './timeout.ts';
 
 /**
  * Where `createConnection` goes: a host and a port or service name (and flow information and

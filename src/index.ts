@@ -8,7 +8,7 @@ export type {
   InetAddress,
   UnixAddress,
 } from './address.ts';
-export { getdefaulttimeout, type SocketHandle, setdefaulttimeout } from './base.ts';
+export type { SocketHandle } from './base.ts';
 export type { HostRow } from './binding.ts';
 export { setBusyPoll } from './busypoll.ts';
 export { htonl, htons, ntohl, ntohs } from './byteorder.ts';
@@ -50,3 +50,4 @@ export {
   type TransferOptions,
   type WaitOptions,
 } from './socket.ts';
+export { getdefaulttimeout, setdefaulttimeout } from './timeout.ts';

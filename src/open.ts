@@ -1,6 +1,7 @@
 // Making sockets: a new one, a pair, one of a descriptor or a handle.
-import { adoptHandle, duplicate, openPair, openSocket, type SocketHandle } from './base.ts';
+import type { SocketHandle } from './base.ts';
 import { AF_INET, AF_UNIX, SOCK_STREAM } from './constants.gen.ts';
+import { adoptHandle, duplicate, openPair, openSocket } from './create.ts';
 import { Socket } from './socket.ts';
 
 /**

@@ -33,6 +33,8 @@ scene('a process with it ends by itself, and its timers fire', async () => {
 });
 
 scene('what is no time is refused', () => {
-  for (const seconds of ['1', null, undefined, {}, 1n]) assert.throws(() => setBusyPoll(seconds as number), TypeError);
-  for (const seconds of [-1, Number.NaN, 1, Number.POSITIVE_INFINITY]) assert.throws(() => setBusyPoll(seconds), RangeError);
+  for (const seconds of ['1', null, undefined, {}, 1n])
+    assert.throws(() => setBusyPoll(seconds as number), TypeError);
+  for (const seconds of [-1, Number.NaN, 1, Number.POSITIVE_INFINITY])
+    assert.throws(() => setBusyPoll(seconds), RangeError);
 });

@@ -6,7 +6,21 @@ import { ClosedError, fromHandle, SHUT_WR, type Socket, SocketError, TimeoutErro
 import { Chance } from '../support/chance.ts';
 import { eventually, staysPending, within } from '../support/deadline.ts';
 import type { Scene } from '../support/scene.ts';
-import { across, bound, listening, meet, pair, receive, receiveAll, streams, type Transport, udp4, udp6, unixDatagram, unixSeqpacket } from '../support/transports.ts';
+import {
+  across,
+  bound,
+  listening,
+  meet,
+  pair,
+  receive,
+  receiveAll,
+  streams,
+  type Transport,
+  udp4,
+  udp6,
+  unixDatagram,
+  unixSeqpacket,
+} from '../support/transports.ts';
 
 interface Place {
   client: Socket;
@@ -18,7 +32,8 @@ async function crowd(s: Scene, transport: Transport, count: number): Promise<Pla
   const places: Place[] = [];
   const listener = transport.type === udp4.type ? undefined : listening(s, transport, 1000);
   for (let i = 0; i < count; i++) {
-    const [client, server] = listener === undefined ? await pair(s, transport) : await meet(s, transport, listener);
+    const [client, server] =
+      listener === undefined ? await pair(s, transport) : await meet(s, transport, listener);
     places.push({ client, server, i });
   }
   return places;
@@ -54,9 +69,13 @@ across(all, 'each gets its own answer', async (s, transport) => {
 across(streams, 'calls of one turn keep their order, small and large', async (s, transport) => {
   const places = await crowd(s, transport, 20);
   const chance = new Chance('crowd');
-  const data = places.map(() => Array.from({ length: 8 }, () => chance.bytes([1, 100, 4096, 4097, 60_000][chance.integer(0, 4)]!)));
+  const data = places.map(() =>
+    Array.from({ length: 8 }, () => chance.bytes([1, 100, 4096, 4097, 60_000][chance.integer(0, 4)]!)),
+  );
   const acting = inOneTurn(places, async ({ server, i }) => {
-    await Promise.all(data[i]!.map((bytes, n) => (n % 3 === 2 ? server.sendall(bytes) : server.sendall(bytes))));
+    await Promise.all(
+      data[i]!.map((bytes, n) => (n % 3 === 2 ? server.sendall(bytes) : server.sendall(bytes))),
+    );
     server.shutdown(SHUT_WR);
   });
   const got = await Promise.all(places.map(({ client }) => receiveAll(client)));
@@ -111,7 +130,11 @@ across(streams, 'a peer that is gone is that connection’s error', async (s, tr
     if (i % 2 === 0) {
       client.close();
       // Over TCP the first send after the close is still taken, and answered by a reset.
-      if (transport.family !== 1) await server.send('x').then(() => server.wait({ read: true }), () => {});
+      if (transport.family !== 1)
+        await server.send('x').then(
+          () => server.wait({ read: true }),
+          () => {},
+        );
     }
     return server.sendall('x').then(
       () => 'sent',
@@ -143,25 +166,39 @@ across(streams, 'what the kernel does not take waits, in order', async (s, trans
   const filled: number[] = [];
   const acting = inOneTurn(places, async ({ server, i }) => {
     filled[i] = fillUnseen(server);
-    await Promise.all([server.sendall('small '), server.send('one '), server.sendall(Buffer.alloc(10_000, 'x')), server.sendall('last')]);
+    await Promise.all([
+      server.sendall('small '),
+      server.send('one '),
+      server.sendall(Buffer.alloc(10_000, 'x')),
+      server.sendall('last'),
+    ]);
     server.shutdown(SHUT_WR);
   });
   await within(
     (async () => {
-      while (filled.filter((n) => n !== undefined).length < places.length) await new Promise((resolve) => setImmediate(resolve));
+      while (filled.filter((n) => n !== undefined).length < places.length)
+        await new Promise((resolve) => setImmediate(resolve));
     })(),
     'all to be full',
   );
   for (const { client, i } of places) {
     const got = await receiveAll(client);
-    assert.equal(got.subarray(filled[i]!).toString(), `small one ${'x'.repeat(10_000)}last`, `connection ${i}`);
+    assert.equal(
+      got.subarray(filled[i]!).toString(),
+      `small one ${'x'.repeat(10_000)}last`,
+      `connection ${i}`,
+    );
   }
   await acting;
 });
 
 across([unixDatagram], 'a full datagram queue makes the sender wait', async (s, transport) => {
   // Connected one way: of two that are connected to each other neither is held up by a full queue.
-  const places = Array.from({ length: 10 }, (_, i) => ({ client: bound(s, transport), server: bound(s, transport), i }));
+  const places = Array.from({ length: 10 }, (_, i) => ({
+    client: bound(s, transport),
+    server: bound(s, transport),
+    i,
+  }));
   const queued: number[] = [];
   await Promise.all(places.map(({ client, server }) => server.connect(client.getsockname())));
   const acting = places.map(async ({ server, i }) => {
@@ -227,22 +264,29 @@ across(streams, 'more bytes in one turn than there is receive memory for', async
     const first = await within(Promise.all(waiting), 'every recv');
     for (const { server, i } of places) {
       const rest = await receive(server, sent[i]! - first[i]!.length);
-      assert.ok(Buffer.concat([first[i]!, rest]).equals(data[i]!.subarray(0, sent[i])), `${size} bytes for ${i}`);
+      assert.ok(
+        Buffer.concat([first[i]!, rest]).equals(data[i]!.subarray(0, sent[i])),
+        `${size} bytes for ${i}`,
+      );
     }
   }
 });
 
-across([unixSeqpacket, udp4, udp6], 'messages of one turn, each in memory of its own', async (s, transport) => {
-  const places = await crowd(s, transport, 60);
-  const chance = new Chance('messages');
-  for (const size of [100, 16_384, 16_385, 50_000]) {
-    const data = places.map(() => chance.bytes(size));
-    const waiting = places.map(({ server }) => server.recv(65536));
-    for (const { client, i } of places) assert.equal(client.trySend(data[i]!), size);
-    const got = await within(Promise.all(waiting), 'every recv');
-    for (const [i, bytes] of got.entries()) assert.ok(bytes.equals(data[i]!), `${size} bytes for ${i}`);
-  }
-});
+across(
+  [unixSeqpacket, udp4, udp6],
+  'messages of one turn, each in memory of its own',
+  async (s, transport) => {
+    const places = await crowd(s, transport, 60);
+    const chance = new Chance('messages');
+    for (const size of [100, 16_384, 16_385, 50_000]) {
+      const data = places.map(() => chance.bytes(size));
+      const waiting = places.map(({ server }) => server.recv(65536));
+      for (const { client, i } of places) assert.equal(client.trySend(data[i]!), size);
+      const got = await within(Promise.all(waiting), 'every recv');
+      for (const [i, bytes] of got.entries()) assert.ok(bytes.equals(data[i]!), `${size} bytes for ${i}`);
+    }
+  },
+);
 
 across(streams, 'some close others in the turn in which these were served', async (s, transport) => {
   const places = await crowd(s, transport, 30);
@@ -277,5 +321,6 @@ across(streams, 'one that throws does not take the others with it', async (s, tr
   for (const { client } of places) client.trySend('!');
   const settled = await within(outcomes, 'all of them');
   assert.equal(settled.filter((one) => one.status === 'rejected').length, 10);
-  for (const { client, i } of places) assert.equal(String(await receive(client, `answer ${i}`.length)), `answer ${i}`);
+  for (const { client, i } of places)
+    assert.equal(String(await receive(client, `answer ${i}`.length)), `answer ${i}`);
 });

@@ -1,10 +1,31 @@
 // Datagrams: whole or not at all, each with its sender.
 import assert from 'node:assert/strict';
-import { type Address, AF_INET, MSG_PEEK, SO_BROADCAST, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, type Socket, socket } from 'berkeley-sockets';
+import {
+  type Address,
+  AF_INET,
+  MSG_PEEK,
+  SO_BROADCAST,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  type Socket,
+  socket,
+} from 'berkeley-sockets';
 import { Chance } from '../support/chance.ts';
 import { staysPending } from '../support/deadline.ts';
 import { scene } from '../support/scene.ts';
-import { across, bound, datagrams, messages, open, pair, udp4, udp6, unixDatagram, unixSeqpacket } from '../support/transports.ts';
+import {
+  across,
+  bound,
+  datagrams,
+  messages,
+  open,
+  pair,
+  udp4,
+  udp6,
+  unixDatagram,
+  unixSeqpacket,
+} from '../support/transports.ts';
 
 across(datagrams, 'there and back, with the address of either end', async (s, transport) => {
   const server = bound(s, transport);
@@ -229,7 +250,10 @@ across(datagrams, 'answers in any order, on several sockets, go where they shoul
     for (const [server, from, text] of questions.reverse()) await server.sendto(`answer to ${text}`, from);
     for (const client of clients) {
       for (const i of [1, 0]) {
-        assert.deepEqual(await client.recvfrom(100), [Buffer.from(`answer to question ${i}`), servers[i]!.getsockname()]);
+        assert.deepEqual(await client.recvfrom(100), [
+          Buffer.from(`answer to question ${i}`),
+          servers[i]!.getsockname(),
+        ]);
       }
     }
   }

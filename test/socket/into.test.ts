@@ -1,7 +1,7 @@
 // Receiving into the caller's memory, and the calls that never wait.
 import assert from 'node:assert/strict';
-import { Chance } from '../support/chance.ts';
 import { AF_UNIX } from 'berkeley-sockets';
+import { Chance } from '../support/chance.ts';
 import { sleep, staysPending, within } from '../support/deadline.ts';
 import {
   across,

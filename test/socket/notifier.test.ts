@@ -3,8 +3,8 @@
 // know most of wake-ups run on it here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Peer } from '../support/peer.ts';
 import { runNode } from '../support/node.ts';
+import { Peer } from '../support/peer.ts';
 import { scene } from '../support/scene.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -30,7 +30,10 @@ for (const [what, script] of [
   ['idle sockets', 'listener.getsockname();'],
   ['an unref’d socket with a call that waits', 'listener.unref(); listener.accept();'],
   ['calls that are done', 'const [a, b] = bs.socketpair(); await a.sendall("x"); await b.recv(1);'],
-  ['a call that waits for a moment', 'const [a, b] = bs.socketpair(); b.recv(1); setTimeout(() => a.trySend("x"), 50);'],
+  [
+    'a call that waits for a moment',
+    'const [a, b] = bs.socketpair(); b.recv(1); setTimeout(() => a.trySend("x"), 50);',
+  ],
   ['process.exit with calls that wait', 'listener.accept(); setTimeout(() => process.exit(0), 20);'],
 ] as const) {
   scene(`${what}: the process ends by itself`, async () => {
@@ -47,8 +50,10 @@ for (const [what, script] of [
   });
 }
 
-scene('a worker is terminated with calls that wait', async () => {
-  const worker = `
+scene(
+  'a worker is terminated with calls that wait',
+  async () => {
+    const worker = `
     Object.defineProperty(process.versions, 'bun', { value: '0' });
     const { parentPort, workerData } = require('node:worker_threads');
     import(workerData).then((bs) => {
@@ -58,8 +63,8 @@ scene('a worker is terminated with calls that wait', async () => {
       globalThis.kept = [a, b];
       setTimeout(() => parentPort.postMessage('ready'), 20);
     });`;
-  const { stdout, stderr } = await runNode(
-    `import { readdirSync } from 'node:fs';
+    const { stdout, stderr } = await runNode(
+      `import { readdirSync } from 'node:fs';
      import { Worker } from 'node:worker_threads';
      const open = () => readdirSync('/proc/self/fd').length;
      const threads = () => readdirSync('/proc/self/task').length;
@@ -73,8 +78,10 @@ scene('a worker is terminated with calls that wait', async () => {
      for (let i = 0; i < 5; i++) await round();
      for (let i = 0; i < 100 && (open() > before[0] || threads() > before[1]); i++) await new Promise((resolve) => setTimeout(resolve, 10));
      console.log('left', open() - before[0], threads() - before[1]);`,
-    { seconds: 30 },
-  );
-  assert.match(stdout, /^left 0 0$/m);
-  assert.equal(stderr, '');
-}, { seconds: 45 });
+      { seconds: 30 },
+    );
+    assert.match(stdout, /^left 0 0$/m);
+    assert.equal(stderr, '');
+  },
+  { seconds: 45 },
+);
