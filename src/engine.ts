@@ -232,6 +232,8 @@ function redrive(waiter: Waiter): void {
   budget = share;
   crowded = false;
   waiter.readable();
+  // A share of its own: what never stops arriving must not keep a send from its turn.
+  if (budget <= 0) budget = 1;
   waiter.writable();
 }
 

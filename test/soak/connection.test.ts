@@ -155,6 +155,21 @@ scene(
   { seconds },
 );
 
+scene(
+  'time limits of many lengths leave nothing once their calls are done',
+  async (s) => {
+    const [a, b] = socketpair().map((x) => s.own(x)) as [Socket, Socket];
+    await leavesNothing('time limits', long ? 100_000 : 20_000, async (i) => {
+      // What is left of a request's time is another number at each call.
+      b.settimeout(60 + i / 1000);
+      const waiting = b.recv(1);
+      a.trySend('x');
+      await waiting;
+    });
+  },
+  { seconds },
+);
+
 const count = long ? 10_000 : 1000;
 
 scene(

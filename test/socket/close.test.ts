@@ -161,6 +161,7 @@ across(everything, 'every call on a closed socket is refused', async (s, transpo
     () => a.accept(),
     () => a.wait({ read: true }),
     () => (a as AsyncIterable<unknown>)[Symbol.asyncIterator]().next(),
+    () => a.accepted()[Symbol.asyncIterator]().next(),
   ];
   for (const call of waits) {
     let promise: Promise<unknown> | undefined;

@@ -1,6 +1,7 @@
 // connect and accept: addresses of both ends, names, what may be done when.
 import assert from 'node:assert/strict';
 import {
+  type Address,
   AF_INET,
   AF_INET6,
   AF_UNIX,
@@ -18,7 +19,8 @@ import {
   socketpair,
 } from 'berkeley-sockets';
 import { sleep, staysPending, timed } from '../support/deadline.ts';
-import { unusedPort } from '../support/peer.ts';
+import { requirePeer, unusedPort } from '../support/peer.ts';
+import { startPython } from '../support/python.ts';
 import { scene } from '../support/scene.ts';
 import { fullBacklog } from '../support/standstill.ts';
 import {
@@ -29,6 +31,7 @@ import {
   listening,
   meet,
   open,
+  receiveAll,
   streams,
   tcp4,
   tcp6,
@@ -145,6 +148,62 @@ scene('listening again changes the backlog', async (s) => {
   const clients = Array.from({ length: 5 }, () => open(s, tcp4));
   await Promise.all(clients.map((client) => client.connect(listener.getsockname())));
 });
+
+// Accepts, sends and closes before the client's process has had a turn of its event loop.
+const hasty = `
+  import socket, sys
+  l = socket.create_server((sys.argv[1], 0), family=int(sys.argv[2]))
+  print(l.getsockname()[1])
+  while True:
+      c, _ = l.accept()
+      c.sendall(b'hello')
+      c.close()
+`;
+
+/** Blocks the thread, as a long computation does. */
+const block = (seconds: number) =>
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
+
+for (const transport of [tcp4, tcp6]) {
+  const host = transport.family === AF_INET ? '127.0.0.1' : '::1';
+  const toTheEnd = async (client: Socket) => {
+    client.settimeout(5);
+    assert.equal(String(await receiveAll(client)), 'hello');
+  };
+
+  scene(
+    `a peer that has sent and closed before the connect is told of (${transport.name})`,
+    async (s) => {
+      const peer = startPython(s, hasty, [host, String(transport.family)]);
+      const address = [host, Number(await peer.line())] as unknown as Address;
+      const client = open(s, transport);
+      const connecting = client.connect(address);
+      block(0.1);
+      await connecting;
+      await toTheEnd(client);
+
+      // The classic non-blocking way: EINPROGRESS, wait, and connect again to be told.
+      const again = open(s, transport);
+      again.settimeout(0);
+      await assert.rejects(again.connect(address), { code: 'EINPROGRESS' });
+      block(0.1);
+      again.settimeout(null);
+      await again.wait({ write: true });
+      await again.connect(address);
+      await toTheEnd(again);
+
+      // Or without asking again.
+      const third = open(s, transport);
+      third.settimeout(0);
+      await assert.rejects(third.connect(address), { code: 'EINPROGRESS' });
+      third.settimeout(null);
+      await third.wait({ write: true });
+      block(0.1);
+      await toTheEnd(third);
+    },
+    { skip: requirePeer('python3').skip ?? transport.missing },
+  );
+}
 
 across([tcp4, tcp6], 'reading and writing wait while a connect is under way', async (s, transport) => {
   const listener = listening(s, transport);

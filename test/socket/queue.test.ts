@@ -1,8 +1,9 @@
 // Calls on one socket queue first in, first out, a queue a direction; the two directions
 // never wait for each other.
 import assert from 'node:assert/strict';
-import { MSG_DONTWAIT, MSG_PEEK, SocketError } from 'berkeley-sockets';
-import { staysPending } from '../support/deadline.ts';
+import { MSG_DONTWAIT, MSG_PEEK, SHUT_WR, SocketError } from 'berkeley-sockets';
+import { Chance } from '../support/chance.ts';
+import { staysPending, within } from '../support/deadline.ts';
 import {
   across,
   connections,
@@ -11,6 +12,7 @@ import {
   open,
   pair,
   receive,
+  receiveAll,
   streams,
 } from '../support/transports.ts';
 
@@ -157,6 +159,84 @@ across(connections, 'accepts are served in the order in which they were called',
   assert.deepEqual(order, [0, 1, 2]);
   for (const [i, server] of servers.entries()) assert.equal((await server.recv(1)).toString(), 'abc'[i]);
 });
+
+across(
+  streams,
+  'receives that come and are called off at random: the bytes stay in order',
+  async (s, transport) => {
+    const [a, b] = await pair(s, transport);
+    const chance = new Chance(`queue of receives ${transport.name}`);
+    let waiting: { stop: AbortController; call: Promise<Buffer | undefined> }[] = [];
+    let sent = 0;
+    let received = 0;
+    const settle = async () => {
+      const list = waiting;
+      waiting = [];
+      for (const { call } of list) {
+        for (const byte of (await within(call, 'a recv')) ?? []) assert.equal(byte, received++ & 255);
+      }
+    };
+    for (let step = 0; step < 1500; step++) {
+      const kind = chance.integer(1, 10);
+      if (kind <= 5) {
+        const stop = new AbortController();
+        const call = b.recv(chance.integer(1, 3), { signal: stop.signal }).catch(() => undefined);
+        waiting.push({ stop, call });
+      } else if (kind <= 7) {
+        // Any of the queue: its head, its tail, one between them, one that is over.
+        waiting[chance.integer(0, Math.max(0, waiting.length - 1))]?.stop.abort();
+      } else if (kind === 8) {
+        const size = chance.integer(1, 6);
+        await a.sendall(Uint8Array.from({ length: size }, () => sent++));
+      } else if (kind === 9) await new Promise((resolve) => setImmediate(resolve));
+      else if (chance.integer(1, 4) === 1) {
+        for (const { stop } of waiting) if (chance.integer(1, 2) === 1) stop.abort();
+        // Enough for all that still wait.
+        await a.sendall(Uint8Array.from({ length: waiting.length * 3 }, () => sent++));
+        await settle();
+      }
+    }
+    for (const { stop } of waiting) stop.abort();
+    await settle();
+    a.close();
+    for (const byte of await receiveAll(b)) assert.equal(byte, received++ & 255);
+    assert.equal(received, sent);
+  },
+);
+
+across(
+  streams,
+  'sends that come and are called off at random: what each says is what arrives',
+  async (s, transport) => {
+    const [a, b] = await pair(s, transport);
+    const chance = new Chance(`queue of sends ${transport.name}`);
+    const outcomes: Promise<Buffer>[] = [];
+    const stops: AbortController[] = [];
+    const arriving = receiveAll(b);
+    for (let step = 0; step < 400; step++) {
+      const kind = chance.integer(1, 10);
+      if (kind <= 6) {
+        const data = chance.bytes([10, 4000, 70_000, 700_000][chance.integer(0, 3)]!);
+        const stop = new AbortController();
+        stops.push(stop);
+        outcomes.push(
+          a.sendall(data, { signal: stop.signal }).then(
+            () => data,
+            (error: { bytesSent: number }) => data.subarray(0, error.bytesSent),
+          ),
+        );
+      } else if (kind === 7) {
+        const data = chance.bytes(300_000);
+        outcomes.push(a.send(data).then((size) => data.subarray(0, size)));
+      } else if (kind <= 9) {
+        stops[chance.integer(Math.max(0, stops.length - 6), Math.max(0, stops.length - 1))]?.abort();
+      } else await new Promise((resolve) => setImmediate(resolve));
+    }
+    const sent = await Promise.all(outcomes);
+    a.shutdown(SHUT_WR);
+    assert.ok((await arriving).equals(Buffer.concat(sent)));
+  },
+);
 
 across(everything, 'a failing call does not take the next one with it', async (s, transport) => {
   const [a, b] = await pair(s, transport);
