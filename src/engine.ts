@@ -48,6 +48,8 @@ export interface Waiter {
   received(result: number, offset: number, which: number, sequence: number): boolean;
   readable(): void;
   writable(): void;
+  /** The moment that `retryLater` means has come. True if a call that waited is over. */
+  retry(): boolean;
   /** A small send left the ring: bytes sent, or -errno. */
   flushed(
     result: number,
@@ -180,8 +182,9 @@ export function spendBytes(bytes: number): void {
 export let crowded = false;
 
 function dispatch(): void {
-  budget = BUDGET;
   const count = records[0]!;
+  // What this turn brought is answered in this turn: a call or two for each record do not count.
+  budget = BUDGET + 2 * count;
   crowded = count > 1;
   // What was received is taken up before anything else: a further receive moves the areas on, and
   // what the records say of their places holds no longer.
@@ -239,19 +242,36 @@ function redrive(waiter: Waiter): void {
 
 // The kernel tells nobody when an AF_UNIX listener's backlog, or the queue of a datagram socket
 // that one is not connected to, has room again (unix(7): a blocking call sleeps inside).
-const RETRY_MS = 2;
+// So they are tried again: in every turn at first, since who reads at all makes room soon, and less
+// and less often for as long as none of them gets on.
+const EAGER_ROUNDS = 32;
+const ROUNDS_A_MS = 16;
+const SLOWEST_MS = 8;
 let retrying = new Set<Waiter>();
+let fruitless = 0;
+let scheduled = false;
 
-/** Tries a socket's write again in a moment. */
+/** Tries a socket's write again in a moment: calls its `retry`. */
 export function retryLater(waiter: Waiter): void {
-  if (retrying.size === 0) setTimeout(retry, RETRY_MS).unref();
   retrying.add(waiter);
+  if (scheduled) return;
+  fruitless = 0;
+  scheduleRetry();
+}
+
+function scheduleRetry(): void {
+  scheduled = true;
+  if (fruitless < EAGER_ROUNDS) setImmediate(retry);
+  else setTimeout(retry, Math.min(((fruitless - EAGER_ROUNDS) / ROUNDS_A_MS + 1) | 0, SLOWEST_MS)).unref();
 }
 
 function retry(): void {
   const list = retrying;
   retrying = new Set();
-  for (const waiter of list) waiter.writable();
+  fruitless++;
+  for (const waiter of list) if (waiter.retry()) fruitless = 0;
+  scheduled = false;
+  if (retrying.size > 0) scheduleRetry();
 }
 
 // --- receive memory -------------------------------------------------------------------

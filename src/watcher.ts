@@ -17,6 +17,9 @@ import { type Readiness, Waits } from './readiness.ts';
 // Bits of #state.
 const UNREFERENCED = 1;
 const IN_RING = 2;
+// The first write is tried again by and by, and not when an event comes: each attempt raises one, of
+// the memory that the kernel gives back.
+const RETRYING = 4;
 
 /** A socket whose calls wait on the event loop. */
 export abstract class WatchedSocket<F extends number = number>
@@ -88,7 +91,7 @@ export abstract class WatchedSocket<F extends number = number>
       ready = engine.WRITABLE;
     }
     if (first) {
-      if (busy) engine.retryLater(this);
+      if (busy) this.#retryLater();
       // Ready, yet not served: this turn's budget is spent.
       else if ((engine.flags[slot]! & ready) !== 0 && !ops.isHold(operation)) engine.postpone(this);
       this.#arm();
@@ -112,9 +115,11 @@ export abstract class WatchedSocket<F extends number = number>
         wanted |= engine.WANT_RECV;
       } else wanted |= engine.WANT_READ;
     }
-    if (this.#writes !== undefined) wanted |= engine.WANT_WRITE;
+    const retrying = (this.#state & RETRYING) !== 0;
+    if (this.#writes !== undefined && !retrying) wanted |= engine.WANT_WRITE;
     engine.want[slot] = wanted;
-    engine.setWaiter(slot, wanted === 0 ? undefined : this, (this.#state & UNREFERENCED) === 0);
+    const waits = wanted !== 0 || retrying;
+    engine.setWaiter(slot, waits ? this : undefined, (this.#state & UNREFERENCED) === 0);
   }
 
   #shift(reading: boolean): Pending {
@@ -125,6 +130,7 @@ export abstract class WatchedSocket<F extends number = number>
     } else {
       pending = this.#writes!;
       this.#writes = behind(pending);
+      this.#state &= ~RETRYING;
       if (pending.operation === ops.connect && this.#reads !== undefined) engine.postpone(this);
     }
     pending.cancellation?.stop();
@@ -137,7 +143,8 @@ export abstract class WatchedSocket<F extends number = number>
     for (;;) {
       const { slot } = this;
       const pending = reading ? this.#reads : this.#writes;
-      if (slot < 0 || pending === undefined || (!reading && (this.#state & IN_RING) !== 0)) break;
+      if (slot < 0 || pending === undefined) break;
+      if (!reading && (this.#state & (IN_RING | RETRYING)) !== 0) break;
       if ((engine.flags[slot]! & ready) === 0 || (reading && this.#connecting)) break;
       if (!engine.spend()) {
         engine.postpone(this);
@@ -156,7 +163,7 @@ export abstract class WatchedSocket<F extends number = number>
           this.#shift(reading).reject(ops.wouldBlock(operation, outcome === BUSY));
           continue;
         }
-        if (outcome === BUSY) engine.retryLater(this);
+        if (outcome === BUSY) this.#retryLater();
         break;
       }
       this.#shift(reading).resolve(outcome);
@@ -185,6 +192,19 @@ export abstract class WatchedSocket<F extends number = number>
   writable(): void {
     this.#checkWaits();
     this.#drive(false);
+  }
+
+  #retryLater(): void {
+    this.#state |= RETRYING;
+    engine.retryLater(this);
+  }
+
+  /** @internal */
+  retry(): boolean {
+    const first = this.#writes;
+    this.#state &= ~RETRYING;
+    this.#drive(false);
+    return this.#writes !== first;
   }
 
   /** @internal */

@@ -272,6 +272,27 @@ across(streams, 'more bytes in one turn than there is receive memory for', async
   }
 });
 
+across(streams, 'several receives of each socket, served in one turn', async (s, transport) => {
+  const places = await crowd(s, transport, 60);
+  const chance = new Chance('several');
+  // The first of each is received in the engine's turn, the next while the turn is told.
+  for (const [size, limit] of [
+    [9000, 3000],
+    [24_000, 8000],
+    [60_000, 30_000],
+  ] as const) {
+    const data = places.map(() => chance.bytes(size));
+    const waiting = places.map(({ server }) => Promise.all([server.recv(limit), server.recv(limit)]));
+    const sent = places.map(({ client, i }) => client.trySend(data[i]!)!);
+    const got = await within(Promise.all(waiting), 'every recv');
+    for (const { server, i } of places) {
+      const first = Buffer.concat(got[i]!);
+      const rest = await receive(server, sent[i]! - first.length);
+      assert.ok(Buffer.concat([first, rest]).equals(data[i]!.subarray(0, sent[i])), `${size} bytes for ${i}`);
+    }
+  }
+});
+
 across(
   [unixSeqpacket, udp4, udp6],
   'messages of one turn, each in memory of its own',
