@@ -44,15 +44,17 @@ struct ThreadNotifier : Notifier {
   }
 
   static void on_call(napi_env env, napi_value, void *context, void *) {
+    // Calls that are still queued at the end come without an environment; Node makes them when
+    // on_gone has been called.
+    if (!env) return;
     auto *self = static_cast<ThreadNotifier *>(context);
-    if (env && !self->stopping) self->wake(self->engine);
+    if (!self->stopping) self->wake(self->engine);
     pthread_mutex_lock(&self->mutex);
     self->in_turn = false;
     pthread_mutex_unlock(&self->mutex);
     pthread_cond_signal(&self->turned);
   }
 
-  // Calls that were still queued come before this, without an environment.
   static void on_gone(napi_env, void *, void *context) { delete static_cast<ThreadNotifier *>(context); }
 
   void run() {

@@ -15,6 +15,7 @@ import {
   type Socket,
   type SocketError,
   socket,
+  type TransferOptions,
 } from 'berkeley-sockets';
 import { sleep, staysPending, within } from '../support/deadline.ts';
 import { scene } from '../support/scene.ts';
@@ -176,7 +177,7 @@ function trap(s: Socket, host: string): [string, number] {
 
 scene('an argument that closes the socket while it is read', async (s) => {
   const fresh = () => s.own(socket(AF_INET, SOCK_DGRAM));
-  const closing = (on: Socket) => ({
+  const closing = (on: Socket): TransferOptions => ({
     get signal() {
       on.close();
       return undefined;
