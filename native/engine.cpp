@@ -141,8 +141,8 @@ T *hold(napi_env env, napi_value array, napi_ref *ref, size_t *length) {
 napi_value attach(napi_env env, napi_callback_info info) {
   Call<7> a(env, info);
   Engine *e = a.state->engine;
-  size_t ignored;
-  e->io = hold<int32_t>(env, a.argv[0], &e->held[0], &ignored);
+  size_t registers;
+  e->io = hold<int32_t>(env, a.argv[0], &e->held[0], &registers);
   e->name.data = hold<uint8_t>(env, a.argv[1], &e->held[1], &e->name.size);
   e->peer.data = hold<uint8_t>(env, a.argv[2], &e->held[2], &e->peer.size);
   e->records = hold<int32_t>(env, a.argv[3], &e->held[3], &e->records_size);
@@ -150,8 +150,8 @@ napi_value attach(napi_env env, napi_callback_info info) {
   e->ring_records = hold<int32_t>(env, a.argv[5], &e->held[5], &e->ring_records_size);
   napi_create_reference(env, a.argv[6], 1, &e->dispatch);
   // An event can end a recv(), wake a reader behind it, and wake a writer.
-  bool fits = e->io && e->name.size >= NAME_SIZE && e->peer.size >= NAME_SIZE && e->ring.data && e->ring_records &&
-              e->records_size >= 1 + EVENTS_A_TURN * 3 * RECORD;
+  bool fits = e->io && registers >= IO_COUNT && e->name.size >= NAME_SIZE && e->peer.size >= NAME_SIZE &&
+              e->ring.data && e->ring_records && e->records_size >= 1 + EVENTS_A_TURN * 3 * RECORD;
   if (!fits) e->io = nullptr;
   return number(env, fits ? 0 : -EINVAL);
 }
@@ -303,8 +303,16 @@ void engine_create(Env *env) {
 void engine_destroy(Env *env, void (*done)(void *), void *data) {
   Engine *e = env->engine;
   e->closing = true;
-  for (size_t slot = 0; slot < e->slots; slot++)
-    if (e->fds[slot] >= 0) close(e->fds[slot]);
+  int32_t born[2] = {e->io ? e->io[IO_BORN] : -1, e->io ? e->io[IO_BORN_TOO] : -1};
+  for (size_t slot = 0; slot < e->slots; slot++) {
+    int fd = e->fds[slot];
+    if (fd < 0) continue;
+    close(fd);
+    for (int32_t &each : born)
+      if (each == fd) each = -1;
+  }
+  for (int32_t each : born)
+    if (each >= 0) close(each);
   e->slots = 0;
   auto *closing = new Closing{env, done, data};
   auto finish = [](void *arg) {

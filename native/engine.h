@@ -19,7 +19,20 @@ enum : uint8_t {
 enum : uint8_t { WANT_RECV = 1, WANT_READ = 2, WANT_WRITE = 4 };
 
 // Places in io[]: registers between one native call and its caller.
-enum { IO_OFFSET, IO_SLAB, IO_SEQUENCE, IO_NAMELEN, IO_PEERLEN, IO_SAME, IO_PENDING, IO_REFERENCED, IO_IN_TURN, IO_COUNT };
+enum {
+  IO_OFFSET,
+  IO_SLAB,
+  IO_SEQUENCE,
+  IO_NAMELEN,
+  IO_PEERLEN,
+  IO_SAME,
+  IO_PENDING,
+  IO_REFERENCED,
+  IO_IN_TURN,
+  IO_BORN,
+  IO_BORN_TOO,
+  IO_COUNT
+};
 
 constexpr size_t NAME_SIZE = 128;  // sizeof(struct sockaddr_storage)
 
@@ -83,6 +96,12 @@ constexpr size_t SCRATCH = 65536;
 
 // Unmaps engine->batch.
 void free_batch(Engine *engine);
+
+// Notes a descriptor that was just made and is in no slot yet: a worker can be terminated between
+// the call and the line that puts it there.
+inline void born(Engine *engine, int which, long fd) {
+  if (fd >= 0 && engine->io) engine->io[which] = static_cast<int32_t>(fd);
+}
 
 // Remembers a datagram's sender in engine->peer and says whether it is the same as before.
 void note_peer(Engine *engine, const void *name, socklen_t length);

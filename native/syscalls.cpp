@@ -35,7 +35,9 @@ void name_out(Engine *e, socklen_t length) {
 napi_value socket_(napi_env env, napi_callback_info info) {
   Call<3> a(env, info);
   int family = a.i32(0), type = a.i32(1) | SOCK_NONBLOCK | SOCK_CLOEXEC, proto = a.i32(2);
-  return number(env, os::retry([&] { return socket(family, type, proto); }));
+  long r = os::retry([&] { return socket(family, type, proto); });
+  born(a.state->engine, IO_BORN, r);
+  return number(env, r);
 }
 
 // socketpair(family, type, proto): the two descriptors in io[0] and io[1].
@@ -43,8 +45,11 @@ napi_value socketpair_(napi_env env, napi_callback_info info) {
   Call<3> a(env, info);
   int pair[2] = {-1, -1};
   long r = os::retry([&] { return socketpair(a.i32(0), a.i32(1) | SOCK_NONBLOCK | SOCK_CLOEXEC, a.i32(2), pair); });
-  a.state->engine->io[0] = pair[0];
-  a.state->engine->io[1] = pair[1];
+  Engine *e = a.state->engine;
+  e->io[0] = pair[0];
+  e->io[1] = pair[1];
+  born(e, IO_BORN, pair[0]);
+  born(e, IO_BORN_TOO, pair[1]);
   return number(env, r);
 }
 
@@ -63,14 +68,19 @@ napi_value adopt(napi_env env, napi_callback_info info) {
 
 napi_value dup_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
-  return number(env, os::retry([&] { return fcntl(a.i32(0), F_DUPFD_CLOEXEC, 0); }));
+  long r = os::retry([&] { return fcntl(a.i32(0), F_DUPFD_CLOEXEC, 0); });
+  born(a.state->engine, IO_BORN, r);
+  return number(env, r);
 }
 
 // close(fd): of a descriptor that is in no slot. EINTR is not retried: Linux has freed the
 // number by then, and a second close could hit somebody else's descriptor (close(2)).
 napi_value close_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
-  return number(env, close(a.i32(0)) < 0 && errno != EINTR ? -errno : 0);
+  Engine *e = a.state->engine;
+  int fd = a.i32(0);
+  if (e->io && e->io[IO_BORN] == fd) e->io[IO_BORN] = -1;
+  return number(env, close(fd) < 0 && errno != EINTR ? -errno : 0);
 }
 
 napi_value bind_(napi_env env, napi_callback_info info) {
@@ -103,6 +113,7 @@ napi_value accept_(napi_env env, napi_callback_info info) {
     length = static_cast<socklen_t>(e->name.size);
     return accept4(fd, reinterpret_cast<sockaddr *>(e->name.data), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   });
+  born(e, IO_BORN, r);
   if (r >= 0) name_out(e, length);
   return number(env, r);
 }

@@ -33,6 +33,8 @@ export const IO_SAME = 5;
 const IO_PENDING = 6;
 const IO_REFERENCED = 7;
 const IO_IN_TURN = 8;
+const IO_BORN = 9;
+const IO_BORN_TOO = 10;
 
 const EVENTS_A_TURN = 256;
 const RECORD = 6;
@@ -70,7 +72,8 @@ export let flags = new Uint8Array(0);
 export let want = new Uint8Array(0);
 
 /** Registers between a native call and its caller. */
-export const io = new Int32Array(9);
+export const io = new Int32Array(11);
+io[IO_BORN] = io[IO_BORN_TOO] = -1;
 /** A socket address on its way in or out. */
 export const name = new Uint8Array(128);
 /** The address that the last recvfrom came from. */
@@ -122,6 +125,8 @@ export function openSlot(fd: number, kind: number): number {
   const slot = free.pop() ?? top++;
   if (slot >= fds.length) grow();
   fds[slot] = fd;
+  if (io[IO_BORN] === fd) io[IO_BORN] = -1;
+  else if (io[IO_BORN_TOO] === fd) io[IO_BORN_TOO] = -1;
   // Taken to be ready until the kernel says otherwise: the first call finds out.
   flags[slot] = kind | READABLE | WRITABLE;
   return slot;

@@ -166,6 +166,37 @@ scene('a worker that throws with calls that wait', async () => {
   await eventually(() => openSockets() === before, 'its descriptors to be closed');
 });
 
+scene('a worker is terminated between a system call and the line behind it', async () => {
+  const before = openSockets();
+  const binding = new URL('binding.js', packageUrl).href;
+  for (const made of [
+    'native.socket(bs.AF_INET, bs.SOCK_STREAM, 0)',
+    'native.socketpair(bs.AF_UNIX, bs.SOCK_STREAM, 0)',
+    'native.dup(kept.fileno())',
+    'native.accept(listener.fileno())',
+  ]) {
+    const w = start(`
+      const { parentPort, workerData } = require('node:worker_threads');
+      Promise.all([import(workerData), import(${JSON.stringify(binding)})]).then(async ([bs, { native }]) => {
+        const kept = bs.socket();
+        const listener = bs.createServer(['127.0.0.1', 0]);
+        const client = bs.socket();
+        await client.connect(listener.getsockname());
+        if (${made} < 0) throw new Error(${JSON.stringify(made)});
+        parentPort.postMessage('made');
+        setInterval(() => {}, 1000);
+      });`);
+    await within(
+      new Promise((resolve, reject) => w.once('message', resolve).once('error', reject)),
+      'the worker',
+      15,
+    );
+    assert.ok(openSockets() > before + 3);
+    await within(w.terminate(), 'its end', 5);
+    await eventually(() => openSockets() === before, `the descriptor of ${made} to be closed`);
+  }
+});
+
 scene('a worker with idle sockets ends by itself', async () => {
   const before = openSockets();
   const w = start(`
