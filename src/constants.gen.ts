@@ -20,6 +20,32 @@ export const AF_INET = all.AF_INET as brands.AF_INET;
 export type AF_INET6 = brands.AF_INET6;
 /** IPv6. */
 export const AF_INET6 = all.AF_INET6 as brands.AF_INET6;
+export type AF_NETLINK = brands.AF_NETLINK;
+/** Messages from and to the kernel. */
+export const AF_NETLINK = all.AF_NETLINK as brands.AF_NETLINK;
+/** BSD's name of AF_NETLINK. */
+export const AF_ROUTE = all.AF_ROUTE as brands.AF_NETLINK;
+export type AF_PACKET = brands.AF_PACKET;
+/** Frames as network devices carry them. */
+export const AF_PACKET = all.AF_PACKET as brands.AF_PACKET;
+export type AF_CAN = brands.AF_CAN;
+/** Controller Area Network. */
+export const AF_CAN = all.AF_CAN as brands.AF_CAN;
+export type AF_TIPC = brands.AF_TIPC;
+/** Transparent Inter-Process Communication. */
+export const AF_TIPC = all.AF_TIPC as brands.AF_TIPC;
+export type AF_BLUETOOTH = brands.AF_BLUETOOTH;
+/** Bluetooth. */
+export const AF_BLUETOOTH = all.AF_BLUETOOTH as brands.AF_BLUETOOTH;
+export type AF_ALG = brands.AF_ALG;
+/** The kernel's ciphers and hashes. */
+export const AF_ALG = all.AF_ALG as brands.AF_ALG;
+export type AF_VSOCK = brands.AF_VSOCK;
+/** Between a virtual machine and its host. */
+export const AF_VSOCK = all.AF_VSOCK as brands.AF_VSOCK;
+export type AF_QIPCRTR = brands.AF_QIPCRTR;
+/** Services on Qualcomm processors. */
+export const AF_QIPCRTR = all.AF_QIPCRTR as brands.AF_QIPCRTR;
 export const {
   /** Any family, where a family is asked for. */
   AF_UNSPEC,
@@ -36,12 +62,6 @@ export const {
   AF_SECURITY,
   /** IPsec keys (RFC 2367). */
   AF_KEY,
-  /** Messages from and to the kernel. */
-  AF_NETLINK,
-  /** BSD's name of AF_NETLINK. */
-  AF_ROUTE,
-  /** Frames as network devices carry them. */
-  AF_PACKET,
   AF_ASH,
   AF_ECONET,
   AF_ATMSVC,
@@ -55,12 +75,6 @@ export const {
   AF_IB,
   /** Not a socket family: routes only. */
   AF_MPLS,
-  /** Controller Area Network. */
-  AF_CAN,
-  /** Transparent Inter-Process Communication. */
-  AF_TIPC,
-  /** Bluetooth. */
-  AF_BLUETOOTH,
   AF_IUCV,
   /** Remote procedure calls of AFS. */
   AF_RXRPC,
@@ -68,15 +82,9 @@ export const {
   AF_PHONET,
   AF_IEEE802154,
   AF_CAIF,
-  /** The kernel's ciphers and hashes. */
-  AF_ALG,
   AF_NFC,
-  /** Between a virtual machine and its host. */
-  AF_VSOCK,
   /** Message framing over TCP in the kernel. */
   AF_KCM,
-  /** Services on Qualcomm processors. */
-  AF_QIPCRTR,
   /** Shared memory communications (RFC 7609). */
   AF_SMC,
   /** Frames through rings shared with the kernel. */
@@ -93,6 +101,15 @@ export const PF_LOCAL = all.PF_LOCAL as brands.AF_UNIX;
 export const PF_UNIX = all.PF_UNIX as brands.AF_UNIX;
 export const PF_INET = all.PF_INET as brands.AF_INET;
 export const PF_INET6 = all.PF_INET6 as brands.AF_INET6;
+export const PF_NETLINK = all.PF_NETLINK as brands.AF_NETLINK;
+export const PF_ROUTE = all.PF_ROUTE as brands.AF_NETLINK;
+export const PF_PACKET = all.PF_PACKET as brands.AF_PACKET;
+export const PF_CAN = all.PF_CAN as brands.AF_CAN;
+export const PF_TIPC = all.PF_TIPC as brands.AF_TIPC;
+export const PF_BLUETOOTH = all.PF_BLUETOOTH as brands.AF_BLUETOOTH;
+export const PF_ALG = all.PF_ALG as brands.AF_ALG;
+export const PF_VSOCK = all.PF_VSOCK as brands.AF_VSOCK;
+export const PF_QIPCRTR = all.PF_QIPCRTR as brands.AF_QIPCRTR;
 export const {
   PF_UNSPEC,
   PF_AX25,
@@ -107,9 +124,6 @@ export const {
   PF_NETBEUI,
   PF_SECURITY,
   PF_KEY,
-  PF_NETLINK,
-  PF_ROUTE,
-  PF_PACKET,
   PF_ASH,
   PF_ECONET,
   PF_ATMSVC,
@@ -121,20 +135,14 @@ export const {
   PF_LLC,
   PF_IB,
   PF_MPLS,
-  PF_CAN,
-  PF_TIPC,
-  PF_BLUETOOTH,
   PF_IUCV,
   PF_RXRPC,
   PF_ISDN,
   PF_PHONET,
   PF_IEEE802154,
   PF_CAIF,
-  PF_ALG,
   PF_NFC,
-  PF_VSOCK,
   PF_KCM,
-  PF_QIPCRTR,
   PF_SMC,
   PF_XDP,
   PF_MCTP,
@@ -355,9 +363,9 @@ export const {
   SO_SECURITY_ENCRYPTION_NETWORK,
   /** Only packets of the interface of this name; "" ends it; changing one takes CAP_NET_RAW. */
   SO_BINDTODEVICE,
-  /** A classic BPF filter. */
+  /** A classic BPF filter: attachFilter sets it, as the value has a pointer. */
   SO_ATTACH_FILTER,
-  /** The classic BPF filter; its length counts instructions. */
+  /** The classic BPF filter: decodeFilter reads it. */
   SO_GET_FILTER,
   /** Another name of SO_DETACH_FILTER. */
   SO_DETACH_BPF,
@@ -412,7 +420,7 @@ export const {
   SO_INCOMING_CPU,
   /** A BPF program, by its descriptor, as the filter. */
   SO_ATTACH_BPF,
-  /** A classic BPF program that chooses among the sockets of one port. */
+  /** A classic BPF program that chooses among the sockets of one port: attachReusePortFilter sets it. */
   SO_ATTACH_REUSEPORT_CBPF,
   /** A BPF program, by its descriptor, that chooses among the sockets of one port. */
   SO_ATTACH_REUSEPORT_EBPF,
@@ -1307,6 +1315,63 @@ export const {
   MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED,
 } = all;
 
+// Options and control messages of SCTP (level IPPROTO_SCTP)
+export const {
+  SCTP_RTOINFO,
+  SCTP_ASSOCINFO,
+  SCTP_INITMSG,
+  /** Send small messages at once. */
+  SCTP_NODELAY,
+  SCTP_AUTOCLOSE,
+  SCTP_SET_PEER_PRIMARY_ADDR,
+  SCTP_PRIMARY_ADDR,
+  SCTP_ADAPTATION_LAYER,
+  SCTP_DISABLE_FRAGMENTS,
+  SCTP_PEER_ADDR_PARAMS,
+  SCTP_DEFAULT_SEND_PARAM,
+  SCTP_EVENTS,
+  SCTP_I_WANT_MAPPED_V4_ADDR,
+  SCTP_MAXSEG,
+  SCTP_STATUS,
+  SCTP_GET_PEER_ADDR_INFO,
+  SCTP_DELAYED_SACK,
+  SCTP_CONTEXT,
+  SCTP_FRAGMENT_INTERLEAVE,
+  SCTP_PARTIAL_DELIVERY_POINT,
+  SCTP_MAX_BURST,
+  SCTP_RECVRCVINFO,
+  SCTP_RECVNXTINFO,
+  SCTP_DEFAULT_SNDINFO,
+  SCTP_REUSE_PORT,
+  SCTP_SOCKOPT_BINDX_ADD,
+  SCTP_SOCKOPT_BINDX_REM,
+  SCTP_SOCKOPT_PEELOFF,
+  SCTP_GET_PEER_ADDRS,
+  SCTP_GET_LOCAL_ADDRS,
+  SCTP_SOCKOPT_CONNECTX,
+  SCTP_EVENT,
+  SCTP_INIT,
+  SCTP_SNDRCV,
+  SCTP_SNDINFO,
+  SCTP_RCVINFO,
+} = all;
+
+// Options of DCCP (level SOL_DCCP)
+export const {
+  /** The service code; both ends have to name it. */
+  DCCP_SOCKOPT_SERVICE,
+  DCCP_SOCKOPT_GET_CUR_MPS,
+  DCCP_SOCKOPT_SERVER_TIMEWAIT,
+  DCCP_SOCKOPT_SEND_CSCOV,
+  DCCP_SOCKOPT_RECV_CSCOV,
+  DCCP_SOCKOPT_AVAILABLE_CCIDS,
+  DCCP_SOCKOPT_CCID,
+  DCCP_SOCKOPT_TX_CCID,
+  DCCP_SOCKOPT_RX_CCID,
+  DCCP_SOCKOPT_QPOLICY_ID,
+  DCCP_SOCKOPT_QPOLICY_TXQLEN,
+} = all;
+
 // Flags of getaddrinfo
 export const {
   /** Addresses to bind: the wildcard where no host is given. */
@@ -1484,32 +1549,99 @@ export const {
   ETH_P_ALL,
   ETH_P_802_2,
   ETH_P_SNAP,
+  ETH_P_PPP_MP,
   ETH_P_CAN,
   ETH_P_CANFD,
+  ETH_P_CANXL,
+  ETH_P_HDLC,
   ETH_P_LOOP,
+  ETH_P_PHONET,
+  ETH_P_IEEE802154,
+  ETH_P_MAP,
+  ETH_P_MCTP,
   ETH_P_802_3_MIN,
   /** IPv4. */
   ETH_P_IP,
+  ETH_P_X25,
   /** Address resolution. */
   ETH_P_ARP,
+  ETH_P_ERSPAN2,
+  ETH_P_TSN,
+  ETH_P_BATMAN,
+  ETH_P_TEB,
   ETH_P_RARP,
+  ETH_P_ATALK,
+  ETH_P_AARP,
   /** VLAN. */
   ETH_P_8021Q,
+  ETH_P_IPX,
   /** IPv6. */
   ETH_P_IPV6,
+  ETH_P_PAUSE,
   ETH_P_SLOW,
+  ETH_P_WCCP,
   ETH_P_MPLS_UC,
   ETH_P_MPLS_MC,
   ETH_P_PPP_DISC,
   ETH_P_PPP_SES,
   ETH_P_PAE,
+  ETH_P_PROFINET,
+  ETH_P_REALTEK,
   ETH_P_AOE,
+  ETH_P_ETHERCAT,
   ETH_P_8021AD,
+  /** Local experiments (IEEE 802). */
+  ETH_P_802_EX1,
+  ETH_P_ERSPAN,
+  ETH_P_PREAUTH,
   ETH_P_TIPC,
   ETH_P_LLDP,
+  ETH_P_MRP,
   ETH_P_MACSEC,
+  ETH_P_8021AH,
+  ETH_P_MVRP,
   ETH_P_1588,
+  ETH_P_NCSI,
+  ETH_P_PRP,
+  ETH_P_CFM,
+  ETH_P_FCOE,
+  ETH_P_TDLS,
+  ETH_P_FIP,
+  ETH_P_IBOE,
+  ETH_P_80221,
+  ETH_P_HSR,
+  ETH_P_NSH,
   ETH_P_LOOPBACK,
+  ETH_P_QINQ1,
+  ETH_P_QINQ2,
+  ETH_P_QINQ3,
+} = all;
+
+// Kinds of hardware (sll_hatype)
+export const {
+  /** Ethernet. */
+  ARPHRD_ETHER,
+  ARPHRD_IEEE1394,
+  ARPHRD_INFINIBAND,
+  ARPHRD_CAN,
+  ARPHRD_MCTP,
+  ARPHRD_PPP,
+  ARPHRD_RAWIP,
+  ARPHRD_TUNNEL,
+  ARPHRD_TUNNEL6,
+  ARPHRD_LOOPBACK,
+  ARPHRD_SIT,
+  ARPHRD_IPGRE,
+  ARPHRD_IEEE80211,
+  ARPHRD_IEEE80211_RADIOTAP,
+  ARPHRD_IEEE802154,
+  ARPHRD_PHONET,
+  ARPHRD_IP6GRE,
+  ARPHRD_NETLINK,
+  ARPHRD_6LOWPAN,
+  ARPHRD_VSOCKMON,
+  ARPHRD_NONE,
+  ARPHRD_VOID,
 } = all;
 
 // Protocols of Ethernet frames, under their BSD names
@@ -1570,6 +1702,52 @@ export const {
   NETLINK_CAP_ACK,
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
+} = all;
+
+// Messages of AF_NETLINK: types and flags
+export const {
+  NLMSG_NOOP,
+  /** An errno, 0 for success. */
+  NLMSG_ERROR,
+  /** The end of a dump. */
+  NLMSG_DONE,
+  NLMSG_OVERRUN,
+  NLMSG_MIN_TYPE,
+  /** Every request has it. */
+  NLM_F_REQUEST,
+  NLM_F_MULTI,
+  /** An answer is wanted in any case. */
+  NLM_F_ACK,
+  NLM_F_ECHO,
+  NLM_F_DUMP_INTR,
+  NLM_F_DUMP_FILTERED,
+  NLM_F_ROOT,
+  NLM_F_MATCH,
+  NLM_F_ATOMIC,
+  /** All there is, not one. */
+  NLM_F_DUMP,
+  NLM_F_REPLACE,
+  NLM_F_EXCL,
+  NLM_F_CREATE,
+  NLM_F_APPEND,
+} = all;
+
+// Groups of NETLINK_ROUTE, as AF_NETLINK addresses have them
+export const {
+  /** Interfaces. */
+  RTMGRP_LINK,
+  RTMGRP_NOTIFY,
+  RTMGRP_NEIGH,
+  RTMGRP_TC,
+  RTMGRP_IPV4_IFADDR,
+  RTMGRP_IPV4_MROUTE,
+  RTMGRP_IPV4_ROUTE,
+  RTMGRP_IPV4_RULE,
+  RTMGRP_IPV6_IFADDR,
+  RTMGRP_IPV6_MROUTE,
+  RTMGRP_IPV6_ROUTE,
+  RTMGRP_IPV6_IFINFO,
+  RTMGRP_IPV6_PREFIX,
 } = all;
 
 // AF_ALG, the kernel's ciphers and hashes (level SOL_ALG)
@@ -1641,6 +1819,14 @@ export const {
   RDS_RDMA_DONTWAIT,
   RDS_RDMA_NOTIFY_ME,
   RDS_RDMA_SILENT,
+} = all;
+
+// Addresses of AF_QIPCRTR
+export const {
+  /** The port of control messages. */
+  QRTR_PORT_CTRL,
+  /** Every node. */
+  QRTR_NODE_BCAST,
 } = all;
 
 // AF_TIPC: addresses, topology and errors

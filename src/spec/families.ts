@@ -10,6 +10,14 @@ export type FamilyNumber<Name extends string> = number & { readonly [family]: Na
 export type AF_INET = FamilyNumber<'AF_INET'>;
 export type AF_INET6 = FamilyNumber<'AF_INET6'>;
 export type AF_UNIX = FamilyNumber<'AF_UNIX'>;
+export type AF_NETLINK = FamilyNumber<'AF_NETLINK'>;
+export type AF_PACKET = FamilyNumber<'AF_PACKET'>;
+export type AF_VSOCK = FamilyNumber<'AF_VSOCK'>;
+export type AF_CAN = FamilyNumber<'AF_CAN'>;
+export type AF_ALG = FamilyNumber<'AF_ALG'>;
+export type AF_TIPC = FamilyNumber<'AF_TIPC'>;
+export type AF_QIPCRTR = FamilyNumber<'AF_QIPCRTR'>;
+export type AF_BLUETOOTH = FamilyNumber<'AF_BLUETOOTH'>;
 
 declare const type: unique symbol;
 

@@ -2,11 +2,23 @@
 // what the family takes goes in. Checked by the compiler, never run.
 import {
   type Address,
+  type AddressInput,
+  AF_ALG,
+  AF_BLUETOOTH,
+  AF_CAN,
   AF_INET,
   AF_INET6,
+  AF_NETLINK,
+  AF_PACKET,
+  type AF_QIPCRTR,
+  AF_TIPC,
   AF_UNIX,
+  AF_VSOCK,
+  type BluetoothAddress,
+  type CanAddress,
   createServer,
   SOCK_DGRAM,
+  SOCK_RAW,
   SOCK_STREAM,
   type Socket,
   socket,
@@ -25,6 +37,87 @@ type Unix = string | Buffer;
 same<Address<AF_INET>, Inet>(true);
 same<Address<AF_INET6>, Inet6>(true);
 same<Address<AF_UNIX>, Unix>(true);
+
+type Packet = readonly [ifname: string, proto: number, pkttype: number, hatype: number, hwaddr: Buffer];
+type Pair = readonly [number, number];
+
+same<Address<AF_NETLINK>, Pair>(true);
+same<Address<AF_PACKET>, Packet>(true);
+same<Address<AF_VSOCK>, Pair>(true);
+same<Address<AF_QIPCRTR>, Pair>(true);
+same<Address<AF_CAN>, CanAddress>(true);
+same<Address<AF_ALG>, readonly [string, string, number, number]>(true);
+same<Address<AF_TIPC>, readonly [number, number, number, number, number]>(true);
+same<Address<AF_BLUETOOTH>, BluetoothAddress>(true);
+// Of two families: either's.
+same<Address<AF_INET | AF_UNIX>, Inet | Unix>(true);
+// What comes out goes in.
+within<Address<AF_PACKET>, AddressInput<AF_PACKET>>(true);
+within<Address<AF_CAN>, AddressInput<AF_CAN>>(true);
+within<Address<AF_ALG>, AddressInput<AF_ALG>>(true);
+within<Address<AF_TIPC>, AddressInput<AF_TIPC>>(true);
+within<Address<AF_BLUETOOTH>, AddressInput<AF_BLUETOOTH>>(true);
+within<Address, AddressInput>(true);
+
+export async function specialFamilies(): Promise<void> {
+  const netlink = socket(AF_NETLINK, SOCK_RAW, 0);
+  netlink.bind([0, 1]);
+  const [, [pid, groups]] = await netlink.recvfrom(100);
+  same<typeof pid, number>(true);
+  same<typeof groups, number>(true);
+  // Every special family also takes its sockaddr as it is.
+  netlink.bind(Buffer.alloc(12));
+  // @ts-expect-error: groups are no list
+  netlink.bind([0, [1]]);
+  // @ts-expect-error: both are needed
+  netlink.bind([0]);
+
+  const packet = socket(AF_PACKET, SOCK_RAW);
+  packet.bind(['eth0', 3]);
+  packet.bind(['eth0', 3, 0, 1, new Uint8Array(6)]);
+  packet.bind(packet.getsockname());
+  const [, , , , hwaddr] = packet.getsockname();
+  same<typeof hwaddr, Buffer>(true);
+  // @ts-expect-error: an interface by its name
+  packet.bind([2, 3]);
+  // @ts-expect-error: the protocol is needed
+  packet.bind(['eth0']);
+
+  const vsock = socket(AF_VSOCK);
+  const [connection, [cid, port]] = await vsock.accept();
+  within<typeof connection, Socket<AF_VSOCK>>(true);
+  await vsock.connect([cid, port]);
+  // @ts-expect-error: a host is no number
+  await vsock.connect(['localhost', 80]);
+
+  const can = socket(AF_CAN, SOCK_RAW, 1);
+  can.bind(['vcan0']);
+  can.bind(['vcan0', 0x123, 0x456]);
+  can.bind(['vcan0', 0n, 0x40000, 0x20]);
+  can.bind(['vcan0', 0, 0x40000, 0x20]);
+  // @ts-expect-error: the interface stands in a tuple
+  can.bind('vcan0');
+
+  const alg = socket(AF_ALG);
+  alg.bind(['hash', 'sha256']);
+  alg.bind(['hash', 'sha256', 0, 0]);
+  // @ts-expect-error: the name is needed
+  alg.bind(['hash']);
+
+  const tipc = socket(AF_TIPC);
+  tipc.bind([1, 2000, 0, 10]);
+  tipc.bind([1, 2000, 0, 10, 3]);
+  // @ts-expect-error: three numbers
+  tipc.bind([1, 2000, 0]);
+
+  const bluetooth = socket(AF_BLUETOOTH);
+  bluetooth.bind(['00:11:22:33:44:55', 3]);
+  bluetooth.bind('00:11:22:33:44:55');
+  bluetooth.bind(0);
+  bluetooth.bind([0]);
+  // @ts-expect-error: an address is text
+  bluetooth.bind([Buffer.alloc(6), 3]);
+}
 
 export async function comeOut(): Promise<void> {
   const inet = socket(AF_INET, SOCK_STREAM);

@@ -7,9 +7,9 @@ import {
   AddressInfoError,
   AF_INET,
   AF_INET6,
-  AF_NETLINK,
   AF_UNIX,
   AF_UNSPEC,
+  AF_XDP,
   if_nameindex,
   SocketError,
 } from 'berkeley-sockets';
@@ -104,9 +104,9 @@ const layouts: [family: number, address: unknown, hex: string, back?: unknown][]
   [AF_UNIX, 'p'.repeat(107), unix(`${'p'.repeat(107)}\0`)],
   [AF_UNIX, `\0${'a'.repeat(107)}`, unix(`\0${'a'.repeat(107)}`), Buffer.from(`\0${'a'.repeat(107)}`)],
   [
-    AF_NETLINK!,
-    Buffer.from(`${native(AF_NETLINK!, 2)}00000102030405060708`, 'hex'),
-    `${native(AF_NETLINK!, 2)}00000102030405060708`,
+    AF_XDP,
+    Buffer.from(`${native(AF_XDP, 2)}00000102030405060708`, 'hex'),
+    `${native(AF_XDP, 2)}00000102030405060708`,
   ],
 ];
 
@@ -283,10 +283,10 @@ test('wrong types and values are refused with what was expected and what came', 
     ],
     [AF_UNIX, 'a\0b', RangeError, /^Expected a path without NUL/],
     [AF_UNIX, Buffer.from('a\0'), RangeError, /^Expected a path without NUL/],
-    [AF_NETLINK!, [0, 0], TypeError, /^Expected a Buffer with the raw sockaddr/],
-    [AF_NETLINK!, Buffer.alloc(1), RangeError, /2 to 128 bytes for address but received 1 bytes$/],
-    [AF_NETLINK!, Buffer.alloc(129), RangeError, /received 129 bytes$/],
-    [AF_NETLINK!, Buffer.alloc(12), RangeError, /one of family 0$/],
+    [AF_XDP, [0, 0], TypeError, /^Expected a Buffer with the raw sockaddr/],
+    [AF_XDP, Buffer.alloc(1), RangeError, /2 to 128 bytes for address but received 1 bytes$/],
+    [AF_XDP, Buffer.alloc(129), RangeError, /received 129 bytes$/],
+    [AF_XDP, Buffer.alloc(12), RangeError, /one of family 0$/],
   ];
   for (const [family, address, kind, message] of rows) {
     assert.throws(
@@ -337,7 +337,7 @@ test('random bytes are read without an error', () => {
   const chance = new Chance('address: random bytes');
   for (let i = 0; i < ROUNDS; i++) {
     const bytes = chance.bytes(chance.integer(2, MAX_ADDRESS_LENGTH));
-    const family = [AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AF_NETLINK!, chance.integer(0, 0xffff)][i % 6]!;
+    const family = [AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, AF_XDP, chance.integer(0, 0xffff)][i % 6]!;
     Buffer.from(native(family, 2), 'hex').copy(bytes);
     const address = decodeAddress(bytes, chance.integer(0, 140));
     assert.ok(typeof address === 'string' || Buffer.isBuffer(address) || Array.isArray(address));
@@ -377,7 +377,7 @@ test('an error tells where a call was directed', () => {
     [AF_UNIX, '/run/s', { path: '/run/s' }],
     [AF_UNIX, Buffer.from('\0name'), { path: '@name' }],
     [AF_UNIX, '', {}],
-    [AF_NETLINK!, Buffer.alloc(12), {}],
+    [AF_XDP, Buffer.alloc(12), {}],
     [AF_INET, undefined, {}],
     [AF_INET, [1, '2'], {}],
     [AF_UNIX, undefined, {}],
