@@ -1,162 +1,159 @@
-// Datagrams in batches: recvmmsg and sendmmsg.
+// Messages: sendmsg and recvmsg, with several buffers and control data.
 //
-// A batch is received into an area of its own and then copied out tightly: the area's pages
-// stay hot, and a datagram of 64 bytes does not pin a buffer of 64 KiB.
+// What stands in the control data is ancillary.ts's business, but for one thing: descriptors that
+// came with a message are noted here until JavaScript says that its caller has them (keep). If it
+// does not come to that, they are closed: by discard, by the next message, or with the environment.
 #include "engine.h"
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
 
 namespace {
 
-constexpr size_t BATCH = 4u << 20;
-constexpr int MOST = 1024;   // UIO_MAXIOV: the kernel takes no more a call
-constexpr int FIELDS = 4;    // receive: length, segment size, namelen, same as before; send: offset, length, name, namelen
+constexpr size_t MOST = 1024;  // UIO_MAXIOV: the kernel takes no more buffers a call
 
-// Lazily mapped: only pages that are used count.
-struct Batch {
-  mmsghdr messages[MOST];
-  iovec vectors[MOST];
-  alignas(8) uint8_t controls[MOST][CMSG_SPACE(sizeof(int))];
-  alignas(64) uint8_t data[BATCH];
-};
+// What recvmsg leaves in io[].
+enum { IO_CONTROL, IO_FLAGS, IO_RECEIVED };
 
-Batch *batch_of(Engine *e) {
-  if (!e->batch) {
-    void *area = mmap(nullptr, sizeof(Batch), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (area != MAP_FAILED) e->batch = area;
-  }
-  return static_cast<Batch *>(e->batch);
-}
-
-size_t stride_of(int32_t bufsize) { return (static_cast<size_t>(bufsize) + 63) & ~size_t{63}; }
-
-struct Meta {
-  int32_t *at = nullptr;
-  size_t count = 0;  // messages it has room for
-};
-Meta meta_of(napi_env env, napi_value v) {
+// The buffers of a message: a Uint8Array of which the first `length` bytes count, or an array of
+// them whose sizes add up to `length`, as they do not when one was detached or resized meanwhile.
+// How many they are, or -errno.
+long buffers(napi_env env, napi_value value, int64_t length, iovec *to) {
   napi_typedarray_type type;
-  size_t n = 0;
   void *data = nullptr;
-  if (napi_get_typedarray_info(env, v, &type, &n, &data, nullptr, nullptr) != napi_ok || type != napi_int32_array)
-    return {};
-  return {static_cast<int32_t *>(data), n / FIELDS};
+  size_t size = 0;
+  if (length < 0) return -EFAULT;
+  if (napi_get_typedarray_info(env, value, &type, &size, &data, nullptr, nullptr) == napi_ok) {
+    if (type != napi_uint8_array || static_cast<size_t>(length) > size) return -EFAULT;
+    to[0] = {data, static_cast<size_t>(length)};
+    return 1;
+  }
+  uint32_t count = 0;
+  if (napi_get_array_length(env, value, &count) != napi_ok) return -EFAULT;
+  if (count > MOST) return -EMSGSIZE;
+  size_t left = static_cast<size_t>(length);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value each = nullptr;
+    if (napi_get_element(env, value, i, &each) != napi_ok ||
+        napi_get_typedarray_info(env, each, &type, &size, &data, nullptr, nullptr) != napi_ok ||
+        type != napi_uint8_array || size > left)
+      return -EFAULT;
+    to[i] = {data, size};
+    left -= size;
+  }
+  return left == 0 ? static_cast<long>(count) : -EFAULT;
 }
 
-// With UDP_GRO the kernel hands over several datagrams of one size in one buffer (udp(7)).
-int32_t segment_size(msghdr &h) {
-  for (cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
-    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
-      int size = 0;
-      memcpy(&size, CMSG_DATA(c), sizeof size);
-      return size;
+// Notes the descriptors in what the kernel wrote into the control area (cmsg(3), unix(7)).
+void note_received(Engine *e, const uint8_t *control, size_t length) {
+  for (size_t at = 0; at + sizeof(cmsghdr) <= length;) {
+    cmsghdr header;
+    memcpy(&header, control + at, sizeof header);
+    size_t size = header.cmsg_len;
+    if (size < CMSG_LEN(0)) break;
+    if (size > length - at) size = length - at;
+    if (header.cmsg_level == SOL_SOCKET && (header.cmsg_type == SCM_RIGHTS || header.cmsg_type == SCM_PIDFD)) {
+      for (size_t in = CMSG_LEN(0); in + sizeof(int) <= size && e->received_count < RECEIVED; in += sizeof(int))
+        memcpy(&e->received[e->received_count++], control + at + in, sizeof(int));
     }
-  return 0;
+    at += CMSG_ALIGN(size);
+  }
 }
 
-// recvmmsg(fd, count, bufsize, gro, meta, names): how many datagrams came, or -errno.
-napi_value recvmmsg_(napi_env env, napi_callback_info info) {
+bool is_unix(int fd) {
+  int family = AF_UNIX;
+  socklen_t size = sizeof family;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0 || family == AF_UNIX;
+}
+
+// recvmsg(fd, buffers, length, control, room, flags): the bytes received; in io[] the length of the
+// control data, the message's flags, and how many descriptors came; the sender in the peer area.
+napi_value recvmsg_(napi_env env, napi_callback_info info) {
   Call<6> a(env, info);
   Engine *e = a.state->engine;
-  int fd = a.i32(0), count = a.i32(1), bufsize = a.i32(2);
-  bool gro = a.i32(3) != 0;
-  Meta meta = meta_of(env, a.argv[4]);
-  Bytes names = a.bytes(5);
-  if (count < 1 || bufsize < 0 || static_cast<size_t>(bufsize) > BATCH) return number(env, -EINVAL);
-  Batch *b = batch_of(e);
-  if (!b) return number(env, -ENOMEM);
-  size_t stride = stride_of(bufsize), most = MOST;
-  if (stride && BATCH / stride < most) most = BATCH / stride;
-  if (meta.count < most) most = meta.count;
-  if (names.size / NAME_SIZE < most) most = names.size / NAME_SIZE;
-  if (static_cast<size_t>(count) < most) most = static_cast<size_t>(count);
-  if (most == 0) return number(env, -EINVAL);
-
-  for (size_t i = 0; i < most; i++) {
-    b->vectors[i] = {b->data + i * stride, static_cast<size_t>(bufsize)};
-    msghdr &h = b->messages[i].msg_hdr;
-    h = {};
-    h.msg_iov = &b->vectors[i];
-    h.msg_iovlen = 1;
-    h.msg_name = names.data + i * NAME_SIZE;
-    h.msg_namelen = NAME_SIZE;
-    if (gro) {
-      h.msg_control = b->controls[i];
-      h.msg_controllen = sizeof b->controls[i];
-    }
-  }
-  long r = os::retry([&] {
-    return syscall(SYS_recvmmsg, fd, b->messages, static_cast<unsigned>(most), MSG_DONTWAIT | MSG_CMSG_CLOEXEC, nullptr);
-  });
-  for (long i = 0; i < r; i++) {
-    msghdr &h = b->messages[i].msg_hdr;
-    int32_t *row = meta.at + i * FIELDS;
-    row[0] = static_cast<int32_t>(b->messages[i].msg_len);
-    row[1] = gro ? segment_size(h) : 0;
-    row[2] = static_cast<int32_t>(h.msg_namelen < NAME_SIZE ? h.msg_namelen : NAME_SIZE);
-    // The same sender as before: the caller decodes no address again.
-    const uint8_t *name = names.data + i * NAME_SIZE;
-    row[3] = i > 0 && row[2] == row[2 - FIELDS] && memcmp(name, name - NAME_SIZE, static_cast<size_t>(row[2])) == 0;
-  }
+  iovec vectors[MOST];
+  int fd = a.i32(0), flags = a.i32(5);
+  long count = buffers(env, a.argv[1], a.i64(2), vectors);
+  Bytes control = a.bytes(3);
+  int64_t room = a.i64(4);
+  if (count < 0) return number(env, count);
+  if (room < 0 || static_cast<size_t>(room) > control.size) return number(env, -EINVAL);
+  close_received(e);
+  alignas(8) uint8_t from[NAME_SIZE];
+  msghdr m{};
+  auto receive = [&](int cloexec) {
+    return os::retry([&] {
+      m.msg_name = from;
+      m.msg_namelen = sizeof from;
+      m.msg_iov = vectors;
+      m.msg_iovlen = static_cast<decltype(m.msg_iovlen)>(count);
+      m.msg_control = room ? control.data : nullptr;
+      m.msg_controllen = static_cast<decltype(m.msg_controllen)>(room);
+      return syscall(SYS_recvmsg, fd, &m, flags | MSG_DONTWAIT | cloexec);
+    });
+  };
+  long r = receive(MSG_CMSG_CLOEXEC);
+  // AF_PACKET refuses the flag (net/packet/af_packet.c). Only AF_UNIX brings descriptors: never without it.
+  if (r == -EINVAL && !is_unix(fd)) r = receive(0);
+  if (r < 0) return number(env, r);
+  size_t length = m.msg_controllen < static_cast<size_t>(room) ? m.msg_controllen : static_cast<size_t>(room);
+  if (length) note_received(e, control.data, length);
+  note_peer(e, from, m.msg_namelen);
+  e->io[IO_CONTROL] = static_cast<int32_t>(length);
+  // Of the two, only what the caller asked for is said back to it.
+  e->io[IO_FLAGS] = m.msg_flags & (flags | ~MSG_CMSG_CLOEXEC);
+  e->io[IO_RECEIVED] = static_cast<int32_t>(e->received_count);
   return number(env, r);
 }
 
-// unpack(into, from, to, bufsize, meta): copies datagrams [from, to) of the last batch, one
-// behind the other. The bytes copied.
-napi_value unpack(napi_env env, napi_callback_info info) {
-  Call<5> a(env, info);
-  Batch *b = static_cast<Batch *>(a.state->engine->batch);
-  Bytes into = a.bytes(0);
-  size_t stride = stride_of(a.i32(3)), used = 0;
-  Meta meta = meta_of(env, a.argv[4]);
-  for (int32_t i = a.i32(1), to = a.i32(2); b && i >= 0 && i < to && static_cast<size_t>(i) < meta.count; i++) {
-    size_t n = static_cast<size_t>(meta.at[static_cast<size_t>(i) * FIELDS]);
-    if (n > stride || n > into.size - used || (static_cast<size_t>(i) + 1) * stride > BATCH) break;
-    memcpy(into.data + used, b->data + static_cast<size_t>(i) * stride, n);
-    used += n;
-  }
-  return number(env, static_cast<int64_t>(used));
+// keep(): the descriptors of the last message have an owner.
+napi_value keep(napi_env env, napi_callback_info info) {
+  Call<0> a(env, info);
+  a.state->engine->received_count = 0;
+  return nullptr;
 }
 
-// sendmmsg(fd, count, data, meta, names): how many datagrams the kernel took, or -errno. A
-// negative namelen sends to where the socket is connected.
-napi_value sendmmsg_(napi_env env, napi_callback_info info) {
-  Call<5> a(env, info);
-  int fd = a.i32(0), count = a.i32(1);
-  Bytes data = a.bytes(2), names = a.bytes(4);
-  Meta meta = meta_of(env, a.argv[3]);
-  Batch *b = batch_of(a.state->engine);
-  if (!b) return number(env, -ENOMEM);
-  if (count < 1 || count > MOST || static_cast<size_t>(count) > meta.count) return number(env, -EINVAL);
-  for (int i = 0; i < count; i++) {
-    const int32_t *row = meta.at + i * FIELDS;
-    size_t offset = static_cast<uint32_t>(row[0]), length = static_cast<uint32_t>(row[1]);
-    if (offset > data.size || length > data.size - offset) return number(env, -EFAULT);
-    b->vectors[i] = {data.data + offset, length};
-    msghdr &h = b->messages[i].msg_hdr;
-    h = {};
-    h.msg_iov = &b->vectors[i];
-    h.msg_iovlen = 1;
-    if (row[3] >= 0) {
-      size_t name = static_cast<uint32_t>(row[2]), size = static_cast<uint32_t>(row[3]);
-      if (name > names.size || size > names.size - name) return number(env, -EFAULT);
-      h.msg_name = names.data + name;
-      h.msg_namelen = static_cast<socklen_t>(size);
-    }
-  }
-  return number(env, os::retry([&] {
-                  return syscall(SYS_sendmmsg, fd, b->messages, static_cast<unsigned>(count), MSG_DONTWAIT | MSG_NOSIGNAL);
-                }));
+// discard(): nobody will have them.
+napi_value discard(napi_env env, napi_callback_info info) {
+  Call<0> a(env, info);
+  close_received(a.state->engine);
+  return nullptr;
+}
+
+constexpr int NO_NAME = -2;
+
+// sendmsg(fd, buffers, length, control | null, flags, namelen): to the name area's address; to the
+// peer area's with a namelen of -1; to where the socket is connected with one of -2.
+napi_value sendmsg_(napi_env env, napi_callback_info info) {
+  Call<6> a(env, info);
+  iovec vectors[MOST];
+  int fd = a.i32(0), flags = a.i32(4), namelen = a.i32(5);
+  long count = buffers(env, a.argv[1], a.i64(2), vectors);
+  if (count < 0) return number(env, count);
+  Bytes control = a.bytes(3);
+  Name name{nullptr, 0};
+  if (namelen != NO_NAME && !name_in(a.state->engine, namelen, &name)) return number(env, -EINVAL);
+  msghdr m{};
+  m.msg_name = name.address;
+  m.msg_namelen = name.length;
+  m.msg_iov = vectors;
+  m.msg_iovlen = static_cast<decltype(m.msg_iovlen)>(count);
+  m.msg_control = control.size ? control.data : nullptr;
+  m.msg_controllen = static_cast<decltype(m.msg_controllen)>(control.size);
+  return number(env, os::retry([&] { return syscall(SYS_sendmsg, fd, &m, flags | MSG_DONTWAIT | MSG_NOSIGNAL); }));
 }
 
 }  // namespace
 
-void free_batch(Engine *e) {
-  if (e->batch) munmap(e->batch, sizeof(Batch));
-  e->batch = nullptr;
+void close_received(Engine *e) {
+  while (e->received_count > 0) close(e->received[--e->received_count]);
 }
 
 const Function message_functions[] = {
-    {"recvmmsg", recvmmsg_},
-    {"unpack", unpack},
-    {"sendmmsg", sendmmsg_},
+    {"recvmsg", recvmsg_},
+    {"keep", keep},
+    {"discard", discard},
+    {"sendmsg", sendmsg_},
     {nullptr, nullptr},
 };
