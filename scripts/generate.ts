@@ -134,10 +134,10 @@ function optionsPage(): string {
 by the constants of these names. Values:
 
 - **bool**, **int**: a number or a boolean, and a number back (a C int, signed).
-- **linger**: 8 bytes: two ints, on or off and the seconds. **timeval**: 16 bytes on 64-bit machines: seconds and
-  microseconds as two 64-bit integers. Read them with \`buflen\` 8 and 16.
-- **string**: text as UTF-8; read it with a \`buflen\`, and cut it at the first NUL.
-- **bytes**: the struct that is named, as bytes.
+- **linger**: \`encodeLinger({ onoff, linger })\`; read with \`buflen\` 8 for \`decodeLinger\`. **timeval**:
+  \`encodeTimeval(seconds)\`; read with \`buflen\` 16 for \`decodeTimeval\`.
+- **string**: text as UTF-8; read it with a \`buflen\` for \`decodeText\`.
+- **bytes**: the struct that is named, as bytes; [control.md](control.md) has encoders and decoders for many.
 
 An option that the running kernel does not know fails with \`ENOPROTOOPT\`, whatever the constant's value.
 "When" says until when setting it still does something: at any time, before \`bind\`, \`listen\` or

@@ -2,6 +2,7 @@
 // neither sockets nor what any option means: that is spec/options.ts.
 import { native } from './binding.ts';
 import { bytesOf, type Data } from './bytes.ts';
+import { AF_VSOCK } from './constants.gen.ts';
 import { checkInteger, systemError, typeError } from './errors.ts';
 
 /** What `setsockopt` takes: a C int, a boolean as 0 or 1, bytes, or no value but a length. */
@@ -17,6 +18,10 @@ const BUFLEN_MAX = 1024;
 const int = new Int32Array(1);
 const intBytes = new Uint8Array(int.buffer);
 
+// Those of AF_VSOCK are 64 bits (linux/vm_sockets.h), and refuse to be read as less.
+const long = new BigUint64Array(1);
+const longBytes = new Uint8Array(long.buffer);
+
 function checkOption(level: unknown, name: unknown): void {
   // A constant that the platform lacks is `undefined`: a message of its own, since this is how
   // a portable program meets it.
@@ -30,7 +35,7 @@ function checkOption(level: unknown, name: unknown): void {
  * The value of an option: getsockopt(2).
  *
  * Without `buflen` the value is read as a C int, signed, of four bytes; a shorter one is padded
- * with zero bytes. With `buflen` (1 to 1024) it is the bytes that the kernel gave, at most so
+ * with zero bytes. At level `AF_VSOCK` it has 64 bits, unsigned, as in Python. With `buflen` (1 to 1024) it is the bytes that the kernel gave, at most so
  * many: a longer value is cut short by most options and refused by some (`ERANGE`, `EINVAL`).
  *
  * Fails with a `SocketError`: `ENOPROTOOPT` where the protocol or this kernel has no such
@@ -41,6 +46,12 @@ export function getOption(fd: number, level: number, name: number, buflen: numbe
 export function getOption(fd: number, level: number, name: number, buflen?: number): number | Buffer;
 export function getOption(fd: number, level: number, name: number, buflen?: number): number | Buffer {
   checkOption(level, name);
+  if (buflen === undefined && level === AF_VSOCK) {
+    long[0] = 0n;
+    const got = native.getsockopt(fd, level, name, longBytes);
+    if (got < 0) throw systemError(got, 'getsockopt');
+    return Number(long[0]);
+  }
   if (buflen === undefined) {
     int[0] = 0;
     const got = native.getsockopt(fd, level, name, intBytes);
@@ -56,7 +67,8 @@ export function getOption(fd: number, level: number, name: number, buflen?: numb
 /**
  * Sets an option: setsockopt(2).
  *
- * A number is a C int (so 0xffffffff is out of range, as in Python: write -1), a boolean 0 or 1.
+ * A number is a C int (so 0xffffffff is out of range, as in Python: write -1), a boolean 0 or 1;
+ * at level `AF_VSOCK` an unsigned one of 64 bits.
  * Anything else that counts as bytes is the value itself, a string as its UTF-8. With `null` the
  * kernel is given no value but the length `optlen`, which only `null` takes.
  *
@@ -80,7 +92,10 @@ export function setOption(
     length = checkInteger('optlen', optlen, 0, INT_MAX);
   } else {
     if (optlen !== undefined) throw new TypeError('Expected no optlen: only a null value takes one');
-    if (typeof value === 'number' || typeof value === 'boolean') {
+    if (typeof value === 'number' && level === AF_VSOCK) {
+      long[0] = BigInt(checkInteger('value', value, 0, Number.MAX_SAFE_INTEGER));
+      bytes = longBytes;
+    } else if (typeof value === 'number' || typeof value === 'boolean') {
       int[0] = typeof value === 'boolean' ? Number(value) : checkInteger('value', value, INT_MIN, INT_MAX);
       bytes = intBytes;
     } else {

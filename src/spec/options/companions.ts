@@ -119,14 +119,14 @@ export const companionOptions = [
       type: 'bytes',
       struct: 'struct sock_fprog',
       access: 'set',
-      doc: 'a classic BPF filter',
+      doc: 'a classic BPF filter: attachFilter sets it, as the value has a pointer',
       untried: pointer,
     },
     SO_GET_FILTER: {
       type: 'bytes',
       struct: 'struct sock_filter[]',
       access: 'get',
-      doc: 'the classic BPF filter; its length counts instructions',
+      doc: 'the classic BPF filter: decodeFilter reads it',
     },
     SO_ATTACH_BPF: {
       type: 'int',
@@ -147,7 +147,7 @@ export const companionOptions = [
       struct: 'struct sock_fprog',
       access: 'set',
       on: kinds.inet,
-      doc: 'a classic BPF program that chooses among the sockets of one port',
+      doc: 'a classic BPF program that chooses among the sockets of one port: attachReusePortFilter sets it',
       untried: pointer,
     },
     SO_ATTACH_REUSEPORT_EBPF: {

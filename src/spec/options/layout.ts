@@ -1,11 +1,6 @@
 // Values of C structs in hex, as rows write them: this machine's byte order and word size.
 // Pure functions: no system calls.
-import os from 'node:os';
-
-export const little = os.endianness() === 'LE';
-
-/** Size of a C `long`, which is also how structs that hold one are aligned. */
-export const LONG = ['arm', 'ia32', 'mips', 'mipsel'].includes(process.arch) ? 4 : 8;
+import { LONG, littleEndian as little } from '../../layout.ts';
 
 const hex = (value: number, bytes: number): string => {
   const digits = value.toString(16).padStart(2 * bytes, '0');

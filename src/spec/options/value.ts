@@ -1,24 +1,8 @@
 // An option's value between what people write, what the API takes and what the kernel holds.
 // Pure functions of a row: no system calls.
-import { LONG, little } from './layout.ts';
+import { decodeLinger, decodeText, encodeLinger } from '../../structures.ts';
+import { decodeTimeval, encodeTimeval } from '../../timeval.ts';
 import type { Option, OptionValue } from './row.ts';
-
-const readInt = (b: Buffer, at: number) => (little ? b.readInt32LE(at) : b.readInt32BE(at));
-const writeInt = (b: Buffer, value: number, at: number) =>
-  little ? b.writeInt32LE(value, at) : b.writeInt32BE(value, at);
-
-// struct timeval is two longs; where a 32-bit C library has 64-bit time, the length that the
-// kernel gives tells.
-function writeLong(b: Buffer, value: number, at: number, size: number): void {
-  if (size === 4) writeInt(b, value, at);
-  else if (little) b.writeBigInt64LE(BigInt(value), at);
-  else b.writeBigInt64BE(BigInt(value), at);
-}
-
-function readLong(b: Buffer, at: number, size: number): number {
-  if (size === 4) return readInt(b, at);
-  return Number(little ? b.readBigInt64LE(at) : b.readBigInt64BE(at));
-}
 
 function wrong(option: Option, expected: string, value: unknown): TypeError {
   return new TypeError(
@@ -37,18 +21,11 @@ export function encodeValue(option: Option, value: OptionValue): number | boolea
       return value;
     case 'linger': {
       if (typeof value !== 'object') throw wrong(option, '{onoff, linger}', value);
-      const b = Buffer.alloc(8);
-      writeInt(b, Number(value.onoff), 0);
-      writeInt(b, value.linger, 4);
-      return b;
+      return encodeLinger(value);
     }
     case 'timeval': {
       if (typeof value !== 'number' || !(value >= 0)) throw wrong(option, 'a number of seconds', value);
-      const microseconds = Math.round(value * 1e6);
-      const b = Buffer.alloc(2 * LONG);
-      writeLong(b, Math.floor(microseconds / 1e6), 0, LONG);
-      writeLong(b, microseconds % 1e6, LONG, LONG);
-      return b;
+      return encodeTimeval(value);
     }
     case 'string':
       if (typeof value !== 'string') throw wrong(option, 'a string', value);
@@ -83,20 +60,12 @@ export function decodeValue(option: Option, raw: number | Buffer): OptionValue {
       return raw !== 0;
     case 'int':
       return raw as number;
-    case 'linger': {
-      const b = raw as Buffer;
-      return { onoff: readInt(b, 0) !== 0, linger: readInt(b, 4) };
-    }
-    case 'timeval': {
-      const b = raw as Buffer;
-      const size = b.length / 2;
-      return readLong(b, 0, size) + readLong(b, size, size) / 1e6;
-    }
-    case 'string': {
-      const b = raw as Buffer;
-      const end = b.indexOf(0);
-      return b.toString('utf8', 0, end < 0 ? b.length : end);
-    }
+    case 'linger':
+      return decodeLinger(raw as Buffer);
+    case 'timeval':
+      return decodeTimeval(raw as Buffer);
+    case 'string':
+      return decodeText(raw as Buffer);
     case 'bytes':
       return (raw as Buffer).toString('hex');
   }
