@@ -53,8 +53,9 @@ void note_event(Batch &batch, uint32_t events, uint32_t slot) {
       batch.add(slot, r == NO_SLAB ? KIND_READ : KIND_RECV, r);
     }
   }
-  if ((w & WANT_READ) && (f & READABLE)) {
-    w &= static_cast<uint8_t>(~WANT_READ);
+  bool urgent = (w & WANT_PRI) && (events & (EPOLLPRI | EPOLLHUP | EPOLLERR));
+  if (urgent || ((w & WANT_READ) && (f & READABLE))) {
+    w &= static_cast<uint8_t>(~(WANT_READ | WANT_PRI));
     batch.add(slot, KIND_READ, 0);
   }
   if ((w & WANT_WRITE) && (f & WRITABLE)) {
@@ -97,7 +98,7 @@ bool turn_once(Engine *e) {
 
 void sync_reference(Engine *e) {
   int32_t on = e->io[IO_PENDING] > 0;
-  if (on == e->io[IO_REFERENCED]) return;
+  if (on == e->io[IO_REFERENCED] || !e->notifier) return;
   e->io[IO_REFERENCED] = on;
   e->notifier->reference(on);
 }
@@ -130,9 +131,14 @@ void wake(Engine *e) {
 template <class T>
 T *hold(napi_env env, napi_value array, napi_ref *ref, size_t *length) {
   void *data = nullptr;
+  napi_typedarray_type type;
   if (*ref) napi_delete_reference(env, *ref);
   *ref = nullptr;
-  if (napi_get_typedarray_info(env, array, nullptr, length, &data, nullptr, nullptr) != napi_ok) return nullptr;
+  if (napi_get_typedarray_info(env, array, &type, length, &data, nullptr, nullptr) != napi_ok ||
+      type != (sizeof(T) == 1 ? napi_uint8_array : napi_int32_array)) {
+    *length = 0;
+    return nullptr;
+  }
   napi_create_reference(env, array, 1, ref);
   return static_cast<T *>(data);
 }
@@ -177,7 +183,8 @@ napi_value slab(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
   Bytes b = a.bytes(1);
   Slab &s = a.state->engine->slabs[a.i32(0) != 0];
-  (s.current.data ? s.next : s.current) = Area{b.data, b.size, 0};
+  // Whole words, in which what is used of it is counted.
+  (s.current.data ? s.next : s.current) = Area{b.data, b.size & ~size_t{7}, 0};
   return nullptr;
 }
 
@@ -191,6 +198,20 @@ napi_value receive_now(napi_env env, napi_callback_info info) {
   uint32_t slot = static_cast<uint32_t>(a.i32(0));
   int32_t n = a.i32(1);
   return number(env, in_tables(e, slot) && n >= 0 ? receive_slab(e, slot, n) : -EBADF);
+}
+
+// receiveWithin(slot, n, ms): as receive; where nothing is there it waits for so long. One call in place
+// of three for a blocking socket that asks and is answered.
+napi_value receive_within(napi_env env, napi_callback_info info) {
+  Call<3> a(env, info);
+  Engine *e = a.state->engine;
+  uint32_t slot = static_cast<uint32_t>(a.i32(0));
+  int32_t n = a.i32(1);
+  if (!in_tables(e, slot) || n < 0) return number(env, -EBADF);
+  long r = receive_slab(e, slot, n);
+  pollfd p{e->fds[slot], POLLIN, 0};
+  if (r == -EAGAIN && (poll_busily(e, &p) > 0 || poll(&p, 1, a.i32(2)) > 0)) r = receive_slab(e, slot, n);
+  return number(env, r);
 }
 
 // watch(slot): registers the slot's descriptor. 0 or -errno.
@@ -207,8 +228,8 @@ napi_value watch(napi_env env, napi_callback_info info) {
   return number(env, r < 0 ? -errno : 0);
 }
 
-// release(slot, close): takes the slot's descriptor out of the table, and closes it or leaves
-// it open to whoever takes it over. A dup of it would keep the registration alive, hence the
+// release(slot, end): takes the slot's descriptor out of the table, and closes it (1), leaves it open
+// (0), or offers it to other threads (2), whose ticket it returns. A dup of it would keep the registration alive, hence the
 // EPOLL_CTL_DEL. The result of close(2) other than EBADF means nothing: the number is free.
 napi_value release(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
@@ -224,7 +245,9 @@ napi_value release(napi_env env, napi_callback_info info) {
   e->flags[slot] = 0;
   e->want[slot] = 0;
   e->generations[slot]++;
-  if (a.i32(1) && close(fd) < 0 && errno != EINTR) return number(env, -errno);
+  int end = a.i32(1);
+  if (end == 2) return number(env, offer_descriptor(a.state, fd));
+  if (end == 1 && close(fd) < 0 && errno != EINTR) return number(env, -errno);
   return number(env, 0);
 }
 
@@ -291,6 +314,13 @@ void note_peer(Engine *e, const void *name, socklen_t length) {
   e->io[IO_PEERLEN] = static_cast<int32_t>(n);
 }
 
+int poll_busily(Engine *e, pollfd *p) {
+  int r = 0;
+  if (e->busy_poll_ns <= 0) return r;
+  for (int64_t until = now_ns() + e->busy_poll_ns; r == 0 && now_ns() < until;) r = poll(p, 1, 0);
+  return r;
+}
+
 void engine_create(Env *env) {
   auto *e = new Engine;
   e->env = env;
@@ -313,6 +343,8 @@ void engine_destroy(Env *env, void (*done)(void *), void *data) {
   }
   for (int32_t each : born)
     if (each >= 0) close(each);
+  close_received(e);
+  close_offers(env);
   e->slots = 0;
   auto *closing = new Closing{env, done, data};
   auto finish = [](void *arg) {
@@ -332,6 +364,7 @@ void engine_destroy(Env *env, void (*done)(void *), void *data) {
 
 const Function engine_functions[] = {
     {"attach", attach},   {"tables", tables},       {"slab", slab},          {"receive", receive_now},
+    {"receiveWithin", receive_within},
     {"watch", watch},     {"release", release},     {"flush", flush},        {"reference", reference},
     {"start", start},     {"busyPoll", busy_poll},  {nullptr, nullptr},
 };

@@ -16,7 +16,7 @@ enum : uint8_t {
 };
 
 // Bits of want[slot].
-enum : uint8_t { WANT_RECV = 1, WANT_READ = 2, WANT_WRITE = 4 };
+enum : uint8_t { WANT_RECV = 1, WANT_READ = 2, WANT_WRITE = 4, WANT_PRI = 8 };
 
 // Places in io[]: registers between one native call and its caller.
 enum {
@@ -35,6 +35,7 @@ enum {
 };
 
 constexpr size_t NAME_SIZE = 128;  // sizeof(struct sockaddr_storage)
+constexpr size_t RECEIVED = 256;   // more than a message can bring: SCM_MAX_FD is 253 (unix(7))
 
 constexpr int SMALL_ASK = 16384;
 constexpr int SMALL_RESULT = 8192;
@@ -78,7 +79,11 @@ struct Engine {
 
   Slab slabs[2];
   uint8_t *scratch = nullptr;  // one whole datagram, before it is copied to where its size belongs
-  void *batch = nullptr;       // the datagrams of one recvmmsg: message.cpp
+  void *batch = nullptr;       // the datagrams of one recvmmsg: batch.cpp
+
+  // Descriptors of the last message, until they have an owner: message.cpp.
+  int received[RECEIVED];
+  size_t received_count = 0;
 
   napi_ref held[12] = {};  // keeps the arrays above alive
   napi_ref dispatch = nullptr;
@@ -94,6 +99,9 @@ long receive_slab(Engine *engine, uint32_t slot, int n);
 // The size of engine->scratch: the largest datagram that recv() takes without memory of its own.
 constexpr size_t SCRATCH = 65536;
 
+// Polls one descriptor without a rest for as long as setBusyPoll said: poll(2)'s result, 0 for nothing.
+int poll_busily(Engine *engine, pollfd *p);
+
 // Unmaps engine->batch.
 void free_batch(Engine *engine);
 
@@ -102,6 +110,30 @@ void free_batch(Engine *engine);
 inline void born(Engine *engine, int which, long fd) {
   if (fd >= 0 && engine->io) engine->io[which] = static_cast<int32_t>(fd);
 }
+
+// An address on its way out: `length` bytes of the name area, or with a negative length the peer
+// area's. False for a length that does not fit.
+struct Name {
+  sockaddr *address;
+  socklen_t length;
+};
+inline bool name_in(Engine *e, int32_t length, Name *out) {
+  if (length < 0) {
+    *out = {reinterpret_cast<sockaddr *>(e->peer.data), static_cast<socklen_t>(e->io[IO_PEERLEN])};
+    return true;
+  }
+  if (static_cast<size_t>(length) > e->name.size) return false;
+  *out = {reinterpret_cast<sockaddr *>(e->name.data), static_cast<socklen_t>(length)};
+  return true;
+}
+
+// Leaves a descriptor to whoever claims it with the ticket that this returns; until then it is closed
+// with its environment: transit.cpp.
+int64_t offer_descriptor(const Env *from, int fd);
+void close_offers(const Env *from);
+
+// Closes the descriptors that came with a message and have no owner: message.cpp.
+void close_received(Engine *engine);
 
 // Remembers a datagram's sender in engine->peer and says whether it is the same as before.
 void note_peer(Engine *engine, const void *name, socklen_t length);

@@ -11,6 +11,8 @@ struct Lookup {
   double id = 0;
   // Nobody waits for the answer any more.
   bool abandoned = false;
+  // Whether a thread blocks for the answer; otherwise it goes to the event loop.
+  bool awaited() const { return id < 0; }
   Question question = Question::address;
   bool has_host = false;
   bool has_service = false;

@@ -54,7 +54,7 @@ void on_plain_cleanup(void *data) {
 extern "C" __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   auto *state = new Env;
   state->env = env;
-  for (const Function *rows : {syscall_functions, message_functions, engine_functions, names_functions, lookup_functions})
+  for (const Function *rows : {syscall_functions, transfer_functions, message_functions, batch_functions, transit_functions, engine_functions, names_functions, lookup_functions})
     define(env, exports, rows, state);
   put(env, exports, "constants", constant_table(env));
   engine_create(state);

@@ -14,7 +14,10 @@ struct Env {
 };
 
 extern const Function syscall_functions[];
+extern const Function transfer_functions[];
 extern const Function message_functions[];
+extern const Function batch_functions[];
+extern const Function transit_functions[];
 extern const Function engine_functions[];
 extern const Function names_functions[];
 extern const Function lookup_functions[];

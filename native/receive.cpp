@@ -48,6 +48,7 @@ long receive_ancillary(int fd, void *to, size_t n, bool *boundary) {
 }  // namespace
 
 long receive_slab(Engine *e, uint32_t slot, int n) {
+  if (n < 0) return -EINVAL;
   uint8_t f = e->flags[slot];
   int fd = e->fds[slot];
   long r;

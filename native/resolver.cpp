@@ -1,4 +1,5 @@
-// Look-ups off the event loop, and blocking ones for those who may wait.
+// Look-ups off the event loop, and ones that a thread blocks for: in slices, so that it can stop
+// waiting when its time is up or it is to end, which it could not inside of the C library.
 //
 // Threads of our own, not napi_create_async_work: libuv joins its pool when the process
 // exits and when a worker ends, so that a name server that does not answer would hold up
@@ -29,11 +30,15 @@ struct Resolver {
   // Held under `lock`:
   std::deque<Lookup *> queue;
   std::vector<Lookup *> running;
+  std::vector<Lookup *> answered;  // waited for by `awaitLookup`, and not yet fetched
   int busy = 0;     // threads that somebody waits for
   int threads = 0;  // all of them
   // Set when the environment ends: from then on no thread may touch `deliver`.
   bool closed = false;
   napi_threadsafe_function deliver = nullptr;
+  // Counts what came into `answered`: a futex, which needs no descriptor and sleeps by the
+  // monotonic clock.
+  std::atomic<uint32_t> arrivals{0};
 
   void release() {
     if (--owners == 0) delete this;
@@ -41,18 +46,26 @@ struct Resolver {
   // Returns whether it was this call that closed it.
   bool close() {
     std::deque<Lookup *> left;
+    std::vector<Lookup *> unclaimed;
     {
       std::lock_guard<std::mutex> hold(lock);
       if (closed) return false;
       closed = true;
       left.swap(queue);
+      unclaimed.swap(answered);
     }
     for (Lookup *lookup : left) delete lookup;
+    for (Lookup *lookup : unclaimed) delete lookup;
     return true;
   }
 };
 
 namespace {
+
+static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t), "a futex is a 32-bit word");
+// futex(2): these are what linux/futex.h calls FUTEX_WAIT_PRIVATE and FUTEX_WAKE_PRIVATE.
+constexpr int futex_wait = 0 | 128;
+constexpr int futex_wake = 1 | 128;
 
 void *serve(void *data) {
   auto *resolver = static_cast<Resolver *>(data);
@@ -74,6 +87,10 @@ void *serve(void *data) {
       delete lookup;
       if (resolver->busy >= max_busy) break;
       resolver->busy++;
+    } else if (!resolver->closed && lookup->awaited()) {
+      resolver->answered.push_back(lookup);
+      resolver->arrivals++;
+      syscall(SYS_futex, &resolver->arrivals, futex_wake, INT32_MAX, nullptr, nullptr, 0);
     } else if (resolver->closed ||
                napi_call_threadsafe_function(resolver->deliver, lookup, napi_tsfn_nonblocking) != napi_ok) {
       delete lookup;
@@ -230,6 +247,16 @@ napi_value hold_resolver(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// An answer that `awaitLookup` is for, if it is there. The lock is held.
+Lookup *take_answered(Resolver *resolver, double id) {
+  auto &answered = resolver->answered;
+  auto found = std::find_if(answered.begin(), answered.end(), [id](const Lookup *lookup) { return lookup->id == id; });
+  if (found == answered.end()) return nullptr;
+  Lookup *lookup = *found;
+  answered.erase(found);
+  return lookup;
+}
+
 // cancelLookup(id): one that no thread has begun is dropped, the place of another given away.
 napi_value cancel_lookup(napi_env env, napi_callback_info info) {
   Call<1> c(env, info);
@@ -249,8 +276,38 @@ napi_value cancel_lookup(napi_env env, napi_callback_info info) {
     (*running)->abandoned = true;
     resolver->busy--;
     if (!resolver->queue.empty()) add_thread(resolver);
+    return nullptr;
   }
+  delete take_answered(resolver, id);
   return nullptr;
+}
+
+// awaitLookup(id, milliseconds): blocks until the answer is there, and gives it; undefined when the
+// time has passed, and where the wait was interrupted.
+napi_value await_lookup(napi_env env, napi_callback_info info) {
+  Call<2> c(env, info);
+  Resolver *resolver = c.state->resolver;
+  if (!resolver) return nullptr;
+  double id = c.f64(0);
+  int32_t ms = c.i32(1);
+  Lookup *lookup;
+  uint32_t seen;
+  {
+    std::lock_guard<std::mutex> hold(resolver->lock);
+    lookup = take_answered(resolver, id);
+    seen = resolver->arrivals;
+  }
+  if (!lookup && ms > 0) {
+    // Relative, by the monotonic clock (futex(2)).
+    timespec limit{ms / 1000, (ms % 1000) * 1000000L};
+    syscall(SYS_futex, &resolver->arrivals, futex_wait, seen, &limit, nullptr, 0);
+    std::lock_guard<std::mutex> hold(resolver->lock);
+    lookup = take_answered(resolver, id);
+  }
+  if (!lookup) return nullptr;
+  napi_value result = answer(env, *lookup);
+  delete lookup;
+  return result;
 }
 
 template <Question question>
@@ -273,7 +330,7 @@ void read(Lookup &lookup, const Call<7> &c, size_t at) {
   }
 }
 
-// question(id, …): 0 or -errno; the answer goes to `dispatch`.
+// question(id, …): 0 or -errno; the answer goes to `dispatch`, or for a negative id to `awaitLookup`.
 template <Question question>
 napi_value ask_later(napi_env env, napi_callback_info info) {
   Call<7> c(env, info);
@@ -300,6 +357,7 @@ const Function lookup_functions[] = {
     {"startResolver", start_resolver},
     {"holdResolver", hold_resolver},
     {"cancelLookup", cancel_lookup},
+    {"awaitLookup", await_lookup},
     {"getaddrinfo", ask_later<Question::address>},
     {"getaddrinfoSync", ask_now<Question::address>},
     {"getnameinfo", ask_later<Question::name>},

@@ -1,6 +1,7 @@
 // One function per system call: read the arguments, call, retry EINTR, return the result or
 // -errno. Socket addresses go through the engine's name area; their codec is address.ts.
 #include "engine.h"
+#include <vector>
 
 namespace {
 
@@ -14,19 +15,6 @@ bool part(const Bytes &b, int64_t offset, int64_t length, uint8_t **at) {
   return true;
 }
 
-struct Name {
-  sockaddr *address;
-  socklen_t length;
-};
-bool name_in(Engine *e, int32_t length, Name *out) {
-  if (length < 0) {
-    *out = {reinterpret_cast<sockaddr *>(e->peer.data), static_cast<socklen_t>(e->io[IO_PEERLEN])};
-    return true;
-  }
-  if (static_cast<size_t>(length) > e->name.size) return false;
-  *out = {reinterpret_cast<sockaddr *>(e->name.data), static_cast<socklen_t>(length)};
-  return true;
-}
 // The kernel tells the length it wanted to write, which may be more than it wrote.
 void name_out(Engine *e, socklen_t length) {
   e->io[IO_NAMELEN] = static_cast<int32_t>(length < e->name.size ? length : e->name.size);
@@ -107,7 +95,13 @@ napi_value listen_(napi_env env, napi_callback_info info) {
 napi_value accept_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
-  int fd = a.i32(0);
+  int fd = a.i32(0), flags = fcntl(fd, F_GETFL);
+  // accept(2) has no MSG_DONTWAIT: a program that was given the listener, too, may have taken
+  // O_NONBLOCK away for all.
+  if (flags >= 0 && !(flags & O_NONBLOCK)) {
+    pollfd p{fd, POLLIN, 0};
+    if (poll(&p, 1, 0) == 0) return number(env, -EAGAIN);
+  }
   socklen_t length = 0;
   long r = os::retry([&] {
     length = static_cast<socklen_t>(e->name.size);
@@ -145,9 +139,30 @@ napi_value getpeername_(napi_env env, napi_callback_info info) {
 napi_value getsockopt_(napi_env env, napi_callback_info info) {
   Call<4> a(env, info);
   Bytes b = a.bytes(3);
-  socklen_t length = static_cast<socklen_t>(b.size);
-  long r = os::retry([&] { return getsockopt(a.i32(0), a.i32(1), a.i32(2), b.data, &length); });
-  return number(env, r < 0 ? r : static_cast<long>(length));
+  int level = a.i32(1), name = a.i32(2);
+  // The one option whose length counts instructions, in and out: with bytes for them the kernel
+  // would write eight times as much as there is room for (sk_get_filter, net/core/filter.c).
+  size_t unit = level == SOL_SOCKET && name == SO_GET_FILTER ? sizeof(sock_filter) : 1;
+  // For no room at all it tells the number of instructions.
+  if (b.size < unit) return number(env, -EINVAL);
+  socklen_t length = static_cast<socklen_t>(b.size / unit);
+  long r = os::retry([&] { return getsockopt(a.i32(0), level, name, b.data, &length); });
+  return number(env, r < 0 ? r : static_cast<long>(length * unit));
+}
+
+// attachFilter(fd, choosing, program): a classic BPF program, for which the option's value has a
+// pointer: SO_ATTACH_FILTER, or SO_ATTACH_REUSEPORT_CBPF if it chooses among sockets.
+napi_value attach_filter(napi_env env, napi_callback_info info) {
+  Call<3> a(env, info);
+  Bytes b = a.bytes(2);
+  bool choosing = false;
+  napi_get_value_bool(env, a.argv[1], &choosing);
+  if (b.size % sizeof(sock_filter) != 0 || b.size / sizeof(sock_filter) > BPF_MAXINSNS) return number(env, -EINVAL);
+  sock_fprog program{};
+  program.len = static_cast<unsigned short>(b.size / sizeof(sock_filter));
+  program.filter = reinterpret_cast<sock_filter *>(b.data);
+  int name = choosing ? SO_ATTACH_REUSEPORT_CBPF : SO_ATTACH_FILTER;
+  return number(env, os::retry([&] { return setsockopt(a.i32(0), SOL_SOCKET, name, &program, sizeof program); }));
 }
 
 // setsockopt(fd, level, name, value | null, length).
@@ -237,13 +252,49 @@ napi_value sendto_(napi_env env, napi_callback_info info) {
                 }));
 }
 
-// poll(fd, events, milliseconds): revents, 0 for none. EINTR is left to the caller, whose time
-// goes on.
+// poll(fd, events, milliseconds): revents, 0 for none. The time may have a fraction, since it also
+// serves short sleeps. EINTR is left to the caller, whose time goes on.
 napi_value poll_(napi_env env, napi_callback_info info) {
   Call<3> a(env, info);
   pollfd p{a.i32(0), static_cast<short>(a.i32(1)), 0};
-  int r = poll(&p, 1, a.i32(2));
+  double ms = a.f64(2);
+  timespec limit{0, 0};
+  if (ms > 0 && ms < 1e9) {
+    limit.tv_sec = static_cast<time_t>(ms / 1000);
+    limit.tv_nsec = static_cast<long>((ms - static_cast<double>(limit.tv_sec) * 1000) * 1e6);
+  }
+  int r = ms > 0 && p.fd >= 0 ? poll_busily(a.state->engine, &p) : 0;
+  if (r == 0) r = ppoll(&p, 1, &limit, nullptr);
   return number(env, r < 0 ? -errno : p.revents);
+}
+
+// The memory of an Int32Array or Int16Array, when it holds `count` elements.
+template <class Element>
+Element *elements(napi_env env, napi_value array, napi_typedarray_type expected, size_t count) {
+  napi_typedarray_type type;
+  void *data = nullptr;
+  size_t length = 0;
+  if (napi_get_typedarray_info(env, array, &type, &length, &data, nullptr, nullptr) != napi_ok) return nullptr;
+  return type == expected && length >= count ? static_cast<Element *>(data) : nullptr;
+}
+
+// pollmany(fds, events, revents, count, milliseconds): how many are ready, 0 for none. As in poll,
+// EINTR is left to the caller.
+napi_value pollmany(napi_env env, napi_callback_info info) {
+  Call<5> a(env, info);
+  int32_t count = a.i32(3);
+  if (count < 0) return number(env, -EINVAL);
+  size_t n = static_cast<size_t>(count);
+  auto *fds = elements<int32_t>(env, a.argv[0], napi_int32_array, n);
+  auto *events = elements<int16_t>(env, a.argv[1], napi_int16_array, n);
+  auto *revents = elements<int16_t>(env, a.argv[2], napi_int16_array, n);
+  if (n > 0 && (!fds || !events || !revents)) return number(env, -EFAULT);
+  std::vector<pollfd> list(n);
+  for (size_t i = 0; i < n; i++) list[i] = {fds[i], events[i], 0};
+  int r = poll(list.data(), n, a.i32(4));
+  if (r < 0) return number(env, -errno);
+  for (size_t i = 0; i < n; i++) revents[i] = list[i].revents;
+  return number(env, r);
 }
 
 // inheritable(fd, change): 1 or 0 as it is (change < 0), or sets it.
@@ -273,12 +324,14 @@ const Function syscall_functions[] = {
     {"getpeername", getpeername_},
     {"getsockopt", getsockopt_},
     {"setsockopt", setsockopt_},
+    {"attachFilter", attach_filter},
     {"recv", recv_},
     {"recvStream", recv_stream},
     {"recvfrom", recvfrom_},
     {"send", send_},
     {"sendto", sendto_},
     {"poll", poll_},
+    {"pollmany", pollmany},
     {"inheritable", inheritable},
     {nullptr, nullptr},
 };

@@ -1,5 +1,6 @@
 // What a socket of either flavour is: it owns one descriptor, and does everything that never
 // waits. Knows no promises.
+import os from 'node:os';
 import {
   type Address,
   type AddressInput,
@@ -17,10 +18,13 @@ import {
   AF_UNIX,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  SO_PEERCRED,
   SOCK_DGRAM,
   SOCK_SEQPACKET,
   SOCK_STREAM,
+  SOL_SOCKET,
   SOMAXCONN,
+  TCP_INFO,
   TCP_ULP,
   UDP_GRO,
 } from './constants.gen.ts';
@@ -28,6 +32,8 @@ import { describeKind, describeNames } from './description.ts';
 import * as engine from './engine.ts';
 import { addressInfoError, checkInteger, closedError, systemError } from './errors.ts';
 import { getOption, setOption } from './options.ts';
+import { type Credentials, decodeCredentials } from './structures.ts';
+import { decodeTcpInfo, TCP_INFO_SIZE, type TcpInfo } from './tcpinfo.ts';
 import { checkTimeout, defaultTimeout } from './timeout.ts';
 import { watchOwner } from './unclosed.ts';
 
@@ -37,9 +43,12 @@ export interface SocketHandle {
   family: number;
   type: number;
   proto: number;
+  /** Of a handle that `moveSocket` gave: the first who shows it gets the socket. */
+  ticket?: number;
 }
 
 const INT_MAX = 0x7fffffff;
+const NOBODY = 0xffffffff;
 
 // A read that comes short has emptied the queue only where nothing but the end of the queue
 // ends a read: in TCP and AF_UNIX streams (native/receive.cpp and engine.cpp have their exceptions), not in SCTP or
@@ -138,26 +147,31 @@ export abstract class BaseSocket<F extends number = number> {
   }
 
   /**
-   * Gives the socket a local address. Hosts are numeric, `""` (any) or `"localhost"`; another
-   * name would block and is refused: `await gethostbyname(name)` first.
+   * Gives the socket a local address. Hosts are numeric, `""` (any) or `"localhost"`. Another name
+   * would have to be looked up: a socket that blocks does that, one on the event loop refuses it
+   * (`await gethostbyname(name)` first).
    *
    * bind(2). Errors: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`; for AF_UNIX `ENOENT`, `ENOTDIR`.
    */
   bind(address: AddressInput<F>): void {
     this.descriptor('bind');
-    const length = encodeAddress(this.family, address, engine.name, 'address');
-    if (length === NEEDS_LOOKUP) {
-      const host = String((address as readonly unknown[])[0]);
-      throw addressInfoError(
-        'EAI_NONAME',
-        'getaddrinfo',
-        `bind does not look up names, which may block: await gethostbyname(${JSON.stringify(host)}) first`,
-      );
-    }
+    const { family, proto } = this;
+    let length = encodeAddress(family, address, engine.name, 'address', proto);
+    if (length === NEEDS_LOOKUP) length = this.lookUpLocal(address);
     // Not the descriptor of before: to read an address may be to run the caller's code.
     if (this.slot < 0) throw closedError('bind');
     const r = native.bind(engine.fds[this.slot]!, length);
-    if (r < 0) throw systemError(r, 'bind', targetOf(this.family, address));
+    if (r < 0) throw systemError(r, 'bind', targetOf(family, address, proto));
+  }
+
+  /** The length in `engine.name` of the address to bind to, whose host is a name. @internal */
+  protected lookUpLocal(address: unknown): number {
+    const host = String((address as readonly unknown[])[0]);
+    throw addressInfoError(
+      'EAI_NONAME',
+      'getaddrinfo',
+      `bind does not look up names, which may block: await gethostbyname(${JSON.stringify(host)}) first`,
+    );
   }
 
   /**
@@ -178,6 +192,16 @@ export abstract class BaseSocket<F extends number = number> {
     if (r < 0) throw systemError(r, 'shutdown');
   }
 
+  /**
+   * Whether the next receive begins at the mark of urgent data (`MSG_OOB`): what comes in front of
+   * it is read. sockatmark(3).
+   */
+  sockatmark(): boolean {
+    const r = native.atmark(this.descriptor('sockatmark'));
+    if (r < 0) throw systemError(r, 'sockatmark');
+    return r === 1;
+  }
+
   /** The local address. getsockname(2). */
   getsockname(): Address<F> {
     const r = native.getsockname(this.descriptor('getsockname'));
@@ -193,7 +217,7 @@ export abstract class BaseSocket<F extends number = number> {
   }
 
   #nameOut(): Address<F> {
-    return decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!) as AnyAddress as Address<F>;
+    return decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!, this.proto) as AnyAddress as Address<F>;
   }
 
   /**
@@ -216,6 +240,30 @@ export abstract class BaseSocket<F extends number = number> {
     if (level === IPPROTO_UDP && name === UDP_GRO) this.noteCoalescing();
     // Kernel TLS makes records of the stream.
     if (level === IPPROTO_TCP && name === TCP_ULP) engine.flags[this.slot]! &= ~engine.SHORT;
+  }
+
+  /**
+   * What the kernel knows of a TCP connection: times in seconds, sizes in bytes. `TCP_INFO`, tcp(7).
+   *
+   * Errors: `ENOPROTOOPT`, `ENOTSUP` for a socket of another protocol.
+   */
+  tcpInfo(): TcpInfo {
+    return decodeTcpInfo(getOption(this.descriptor('getsockopt'), IPPROTO_TCP, TCP_INFO, TCP_INFO_SIZE));
+  }
+
+  /**
+   * Process, user and group of the other end of an AF_UNIX connection, as they were when it
+   * called `connect`, `listen` or `socketpair`. `SO_PEERCRED`, unix(7).
+   *
+   * Errors: `ENOTCONN` where nobody is at the other end, `ENOTSUP` for another family.
+   */
+  peercred(): Credentials {
+    const value = getOption(this.descriptor('getsockopt'), SOL_SOCKET, SO_PEERCRED, 12);
+    if (!this.isUnix) throw systemError(-os.constants.errno.EOPNOTSUPP, 'getsockopt');
+    const credentials = decodeCredentials(value);
+    // The kernel says so by user and group -1, and process 0 (net/core/sock.c, cred_to_ucred).
+    if (credentials.uid === NOBODY) throw systemError(-os.constants.errno.ENOTCONN, 'getsockopt');
+    return credentials;
   }
 
   /**
@@ -274,10 +322,19 @@ export abstract class BaseSocket<F extends number = number> {
     return handle;
   }
 
+  /** Gives the slot back; the descriptor is that one's who claims the handle. @internal */
+  protected offer(): Required<SocketHandle> {
+    const { slot, family, type, proto } = this;
+    const fd = this.fileno();
+    this.slot = -1;
+    const ticket = engine.offerSlot(slot);
+    return { fd, family, type, proto, ticket };
+  }
+
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     const what = describeKind(this.family, this.type);
     if (this.slot < 0) return `<Socket closed ${what}>`;
     const fd = engine.fds[this.slot]!;
-    return `<Socket fd ${fd} ${what}${describeNames(fd, ' ')}>`;
+    return `<Socket fd ${fd} ${what}${describeNames(fd, ' ', this.proto)}>`;
   }
 }

@@ -4,7 +4,7 @@ import type { BaseSocket } from './base.ts';
 import { native } from './binding.ts';
 import { SO_DOMAIN, SO_PROTOCOL, SO_TYPE, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET } from './constants.gen.ts';
 import * as engine from './engine.ts';
-import { checkInteger, systemError, typeError } from './errors.ts';
+import { type ClosedError, checkInteger, closedError, systemError, typeError } from './errors.ts';
 import { getOption } from './options.ts';
 
 const INT_MAX = 0x7fffffff;
@@ -65,18 +65,27 @@ export function openPair<S extends BaseSocket>(
 export function adoptHandle<S extends BaseSocket>(make: Construct<S>, handle: unknown): S {
   if (typeof handle !== 'object' || handle === null)
     throw typeError('handle', 'a handle of detach()', handle);
-  const { fd, family, type, proto } = handle as Record<string, unknown>;
+  const { fd, family, type, proto, ticket } = handle as Record<string, unknown>;
   checkInteger('handle.fd', fd, 0, INT_MAX);
   checkInteger('handle.family', family, 0, 0xff);
   checkInteger('handle.type', type, 0, 0xf);
   checkInteger('handle.proto', proto, 0, 0x3ffff);
+  if (ticket !== undefined) checkInteger('handle.ticket', ticket, 1, Number.MAX_SAFE_INTEGER);
   engine.ensureStarted();
+  if (ticket !== undefined && native.claim(fd as number, ticket as number) < 0) throw claimedBefore();
   const r = native.adopt(fd as number);
-  if (r < 0) throw systemError(r, 'fcntl');
+  if (r < 0) {
+    if (ticket !== undefined) native.close(fd as number);
+    throw systemError(r, 'fcntl');
+  }
   const socket = new make(fd as number, family as number, type as number, proto as number);
   socket.noteCoalescing();
   return socket;
 }
+
+// The number may be another socket's by now, and must not be touched.
+const claimedBefore = (): ClosedError =>
+  closedError('fromHandle', 'a handle that was adopted before, or whose thread has ended,');
 
 /** A duplicate of any descriptor for either flavour; detects what is not given. @internal */
 export function duplicate<S extends BaseSocket>(

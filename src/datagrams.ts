@@ -75,13 +75,13 @@ export const recvmany: Operation<BatchMode, Datagram[]> = {
       return BLOCKED;
     }
     if (r < 0) throw systemError(r, 'recvmmsg');
-    const list = unpack(r, bufsize);
+    const list = unpack(r, bufsize, socket.proto);
     if (list.length > count) leftovers.set(socket, list.splice(count));
     return list;
   },
 };
 
-function unpack(received: number, bufsize: number): Datagram[] {
+function unpack(received: number, bufsize: number, proto: number): Datagram[] {
   const list: Datagram[] = [];
   let address: AnyAddress = '';
   for (let from = 0; from < received; ) {
@@ -94,7 +94,7 @@ function unpack(received: number, bufsize: number): Datagram[] {
     for (let at = 0; from < to; from++) {
       const row = from * FIELDS;
       const end = at + meta[row]!;
-      if (meta[row + 3] === 0) address = decodeAddress(nameAt(from), meta[row + 2]!);
+      if (meta[row + 3] === 0) address = decodeAddress(nameAt(from), meta[row + 2]!, proto);
       const segment = meta[row + 1]!;
       if (segment === 0) list.push([memory.subarray(at, end) as Buffer, address]);
       else
@@ -115,7 +115,7 @@ export interface Batch {
 }
 
 /** Checks a batch before any of it is sent: shapes, addresses, names that would need a look-up. */
-export function batchOf(datagrams: unknown, family: number): Batch {
+export function batchOf(datagrams: unknown, family: number, proto: number): Batch {
   if (!Array.isArray(datagrams))
     throw typeError('datagrams', 'an array of [data, address] or [data]', datagrams);
   let checked: unknown = batchOf;
@@ -126,7 +126,8 @@ export function batchOf(datagrams: unknown, family: number): Batch {
     const [data, address] = datagram as [unknown, unknown];
     const addressed = datagram.length === 2;
     if (addressed && address !== checked && !isLastPeer(address, family)) {
-      if (encodeAddress(family, address, engine.name, `the address of datagrams[${i}]`) === NEEDS_LOOKUP) {
+      const what = `the address of datagrams[${i}]`;
+      if (encodeAddress(family, address, engine.name, what, proto) === NEEDS_LOOKUP) {
         throw addressInfoError(
           'EAI_NONAME',
           'getaddrinfo',
@@ -149,7 +150,7 @@ export const sendmany: Operation<Batch, number> = {
     if (outgoing.length === 0) outgoing = Buffer.allocUnsafeSlow(OUTGOING);
     let sent = 0;
     while (sent < datagrams.length) {
-      const packed = pack(datagrams, sent, socket.family);
+      const packed = pack(datagrams, sent, socket.family, socket.proto);
       const r = native.sendmmsg(engine.fds[socket.slot]!, packed.count, packed.data, meta, names);
       if (r > 0) {
         sent += r;
@@ -176,6 +177,7 @@ function pack(
   datagrams: Batch['datagrams'],
   first: number,
   family: number,
+  proto: number,
 ): { count: number; bytes: number; data: Uint8Array } {
   let used = 0;
   let count = 0;
@@ -195,7 +197,7 @@ function pack(
       if (isLastPeer(address, family)) {
         nameAt(count).set(engine.peer);
         namelen = engine.io[engine.IO_PEERLEN]!;
-      } else namelen = encodeAddress(family, address, nameAt(count), 'address');
+      } else namelen = encodeAddress(family, address, nameAt(count), 'address', proto);
       // It was a numeric one when the call began.
       if (namelen === NEEDS_LOOKUP)
         throw typeError(`the host of datagrams[${i}]`, 'the same as before', (address as unknown[])[0]);

@@ -22,6 +22,7 @@ export const ANCILLARY = 128;
 export const WANT_RECV = 1;
 export const WANT_READ = 2;
 export const WANT_WRITE = 4;
+export const WANT_PRI = 8;
 
 // Places in `io`.
 export const IO_OFFSET = 0;
@@ -48,8 +49,8 @@ export const NO_SLAB = -100000;
 export interface Waiter {
   /** A receive was done for it: bytes received, or -errno. True if more receives wait behind. */
   received(result: number, offset: number, which: number, sequence: number): boolean;
-  readable(): void;
-  writable(): void;
+  readyToRead(): void;
+  readyToWrite(): void;
   /** The moment that `retryLater` means has come. True if a call that waited is over. */
   retry(): boolean;
   /** A small send left the ring: bytes sent, or -errno. */
@@ -108,10 +109,6 @@ function start(): void {
     native.slab(which, areas[which]!);
     native.slab(which, following[which]!);
   }
-  // Bun and Deno answer for libuv's names without being libuv.
-  const other = 'bun' in process.versions || 'deno' in process.versions;
-  const s = native.start(other ? 1 : 0);
-  if (s < 0) throw systemError(s, 'epoll_create');
   started = true;
 }
 
@@ -139,9 +136,29 @@ export function closeSlot(slot: number, close: boolean): number {
   return r;
 }
 
+/** Gives a slot back, and offers its descriptor to the threads of the process: the ticket. */
+export function offerSlot(slot: number): number {
+  const ticket = native.release(slot, 2);
+  free.push(slot);
+  return ticket;
+}
+
+let watching = false;
+
+// The event loop has a part in this from the first wait on: a program whose sockets all block never
+// gets there.
+function startWatching(): void {
+  // Bun and Deno answer for libuv's names without being libuv.
+  const other = 'bun' in process.versions || 'deno' in process.versions;
+  const r = native.start(other ? 1 : 0);
+  if (r < 0) throw systemError(r, 'epoll_create');
+  watching = true;
+}
+
 /** Registers a slot's descriptor for events, once. */
 export function watch(slot: number): void {
   if ((flags[slot]! & WATCHED) !== 0) return;
+  if (!watching) startWatching();
   const r = native.watch(slot);
   if (r < 0) throw systemError(r, 'epoll_ctl');
 }
@@ -175,8 +192,12 @@ export function spend(): boolean {
   return --budget >= 0;
 }
 
-/** Takes the bytes that an operation moved from the budget too. */
-export function spendBytes(bytes: number): void {
+/** The bytes that attempts have moved so far: what one of them moved is the difference (counted.ts). */
+export const moved = new Float64Array(1);
+
+/** Takes the bytes that an operation moved from the budget too; `moving`: not only looked at. */
+export function spendBytes(bytes: number, moving = true): void {
+  if (moving) moved[0]! += bytes;
   if (bytes > BYTES_AN_OPERATION) budget -= (bytes / BYTES_AN_OPERATION) | 0;
 }
 
@@ -209,8 +230,8 @@ function dispatch(): void {
     if (kind === KIND_RECV) continue;
     const waiter = waiting[records[at]!];
     if (waiter === undefined) continue;
-    if (kind === KIND_READ) waiter.readable();
-    else waiter.writable();
+    if (kind === KIND_READ) waiter.readyToRead();
+    else waiter.readyToWrite();
   }
 }
 
@@ -239,10 +260,10 @@ function redrive(waiter: Waiter): void {
   postponed.delete(waiter);
   budget = share;
   crowded = false;
-  waiter.readable();
+  waiter.readyToRead();
   // A share of its own: what never stops arriving must not keep a send from its turn.
   if (budget <= 0) budget = 1;
-  waiter.writable();
+  waiter.readyToWrite();
 }
 
 // The kernel tells nobody when an AF_UNIX listener's backlog, or the queue of a datagram socket
@@ -366,6 +387,8 @@ export function flush(): void {
   native.flush(count);
   gathered = 0;
   ringUsed = 0;
+  // What the sockets of the ring move here is not moved by the call in front of which this happens.
+  const before = moved[0]!;
   for (let i = 0; i < count; i++) {
     const waiter = ringWaiters[i]!;
     const resolve = ringResolves[i]!;
@@ -380,7 +403,9 @@ export function flush(): void {
       ringAll[i] === 1,
     );
   }
+  moved[0] = before;
 }
+
 /** How long the engine polls before it lets the thread sleep, in seconds. */
 export function busyPoll(seconds: number): void {
   native.busyPoll(seconds);

@@ -1,8 +1,16 @@
-// One question to the system's resolver, asked off the event loop or at once, and its
+// Questions to the system's resolver, for which the event loop or the thread waits, and its
 // failures as errors. Knows how to wait and how to give up, nothing of what is asked.
 import { checkSignal, onAbort } from './abort.ts';
 import { type Answer, native } from './binding.ts';
-import { addressInfoError, type ErrorTarget, type SocketError, systemError } from './errors.ts';
+import {
+  addressInfoError,
+  type ErrorTarget,
+  type SocketError,
+  systemError,
+  type TimeoutError,
+  timeoutError,
+} from './errors.ts';
+import { SLICE } from './timeout.ts';
 
 /** What an error tells of a question. */
 interface Asked {
@@ -21,6 +29,9 @@ export interface Question<Rows, Result> extends Asked {
   now(): Answer<Rows>;
   read(rows: Rows): Result;
 }
+
+/** The way to an answer: yields questions, is given what they give, or their failure is thrown in. */
+export type Steps<Result> = Generator<Question<unknown, unknown>, Result, unknown>;
 
 let eaiNames: Map<number, string> | undefined;
 
@@ -60,19 +71,38 @@ class Resolver {
     return deliver;
   }
 
-  /** Starts a look-up; `deliver` gets the answer, once. Returns the id to cancel it by, or -errno. */
-  start(later: (id: number) => number, deliver: (answer: Answer<unknown>) => void): number {
+  #begin(later: (id: number) => number, id: number): number {
     if (!this.#started) {
-      const result = native.startResolver((id, answer) => this.#take(id)?.(answer));
+      const result = native.startResolver((done, answer) => this.#take(done)?.(answer));
       if (result < 0) return result;
       this.#started = true;
     }
+    return later(id);
+  }
+
+  /** Starts a look-up; `deliver` gets the answer, once. Returns the id to cancel it by, or -errno. */
+  start(later: (id: number) => number, deliver: (answer: Answer<unknown>) => void): number {
     const id = ++this.#last;
-    const result = later(id);
+    const result = this.#begin(later, id);
     if (result < 0) return result;
     if (this.#waiting.size === 0) native.holdResolver(true);
     this.#waiting.set(id, deliver);
     return id;
+  }
+
+  /** Starts a look-up and blocks for its answer; `undefined` at the deadline. */
+  block(later: (id: number) => number, deadline: number): Answer<unknown> | undefined {
+    const id = -++this.#last;
+    const result = this.#begin(later, id);
+    if (result < 0) return -result;
+    for (;;) {
+      const left = deadline - performance.now();
+      const answer = native.awaitLookup(id, Math.max(0, Math.min(SLICE, Math.ceil(left))));
+      if (answer !== undefined) return answer;
+      if (left > 0) continue;
+      native.cancelLookup(id);
+      return undefined;
+    }
   }
 
   cancel(id: number): void {
@@ -82,19 +112,12 @@ class Resolver {
 
 const resolver = new Resolver();
 
-/**
- * Asks off the event loop.
- *
- * An abort rejects at once with the signal's reason; what the resolver says later is dropped.
- */
-export function ask<Rows, Result>(question: Question<Rows, Result>, signal?: AbortSignal): Promise<Result> {
+function ask(question: Question<unknown, unknown>, signal: AbortSignal | undefined): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    checkSignal(signal);
-    if (question.immediate) return resolve(settle(question, question.now()));
     const id = resolver.start(question.later, (answer) => {
       forget?.();
       try {
-        resolve(settle(question, answer as Answer<Rows>));
+        resolve(settle(question, answer));
       } catch (error) {
         reject(error);
       }
@@ -107,4 +130,52 @@ export function ask<Rows, Result>(question: Question<Rows, Result>, signal?: Abo
         reject(signal.reason);
       });
   });
+}
+
+/**
+ * Goes the steps off the event loop.
+ *
+ * An abort rejects at once with the signal's reason; what the resolver says later is dropped.
+ */
+export async function later<Result>(steps: Steps<Result>, signal?: AbortSignal): Promise<Result> {
+  for (let step = steps.next(); ; ) {
+    if (step.done) return step.value;
+    checkSignal(signal);
+    const question = step.value;
+    let given: unknown;
+    try {
+      given = question.immediate ? settle(question, question.now()) : await ask(question, signal);
+    } catch (error) {
+      // A signal's reason may be a SocketError too: it is the caller's, and no failure of a step.
+      if (signal?.aborted) throw error;
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(given);
+  }
+}
+
+/**
+ * Goes the steps while the thread waits, in slices, until `deadline` (as performance.now() tells
+ * the time) at the longest; `late` makes the error of what it cuts off.
+ */
+export function now<Result>(
+  steps: Steps<Result>,
+  deadline = Number.POSITIVE_INFINITY,
+  late: (asked: Asked) => TimeoutError = ({ syscall, target }) => timeoutError(syscall, target),
+): Result {
+  for (let step = steps.next(); ; ) {
+    if (step.done) return step.value;
+    const question = step.value;
+    const answer = question.immediate ? question.now() : resolver.block(question.later, deadline);
+    if (answer === undefined) throw late(question);
+    let given: unknown;
+    try {
+      given = settle(question, answer);
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(given);
+  }
 }

@@ -6,15 +6,36 @@ import { type AnyAddress, decodeAddress, targetOf } from './address.ts';
 import type { BaseSocket } from './base.ts';
 import { native } from './binding.ts';
 import { detachedError, noBytes } from './bytes.ts';
-import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC } from './constants.gen.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_FASTOPEN,
+  MSG_OOB,
+  MSG_PEEK,
+  SO_ERROR,
+  SOL_SOCKET,
+} from './constants.gen.ts';
 import * as engine from './engine.ts';
-import { type ErrorTarget, type SocketError, systemError, wouldBlockError } from './errors.ts';
+import {
+  type ErrorTarget,
+  type SocketError,
+  systemError,
+  type TimeoutError,
+  timeoutError,
+  wouldBlockError,
+} from './errors.ts';
+import { messageIn, messageMemory, newMemory, SLAB_LIMIT, trimmed } from './memory.ts';
 
 /** The call would wait for readiness. */
 export const BLOCKED: unique symbol = Symbol('blocked');
 /** The call would wait, and no readiness event will tell when to try again. */
 export const BUSY: unique symbol = Symbol('busy');
-export type Outcome<T> = T | typeof BLOCKED | typeof BUSY;
+/** The call can go on at once, but had its share of the turn. */
+export const MORE: unique symbol = Symbol('more');
+export type Outcome<T> = T | typeof BLOCKED | typeof BUSY | typeof MORE;
 
 export const READ = 0;
 export const WRITE = 1;
@@ -26,6 +47,29 @@ export interface Operation<A, T> {
   /** A receive that the engine can do by itself in its turn. */
   readonly native?: true;
   attempt(socket: BaseSocket, argument: A, count: number, msgFlags: number): Outcome<T>;
+  /**
+   * The call was begun, and ends before it is done, for this reason: the result that it has all
+   * the same, or nothing where it fails with the reason. What it did so far can be noted there.
+   */
+  cut?(argument: A, reason: unknown, socket: BaseSocket): T | undefined;
+}
+
+/** What a call that ends before it is done has to give; nothing where it fails with the reason. */
+export function cutShort<A, T>(
+  operation: Operation<A, T>,
+  argument: A,
+  reason: unknown,
+  socket: BaseSocket,
+): T | undefined {
+  return operation.cut?.(argument, reason, socket);
+}
+
+/** Notes what the kernel took of a call that fails: its owner may have frozen the reason of a signal. */
+export function noteSent(reason: unknown, sent: number): undefined {
+  if (typeof reason !== 'object' || reason === null) return;
+  try {
+    (reason as { bytesSent?: number }).bytesSent = sent;
+  } catch {}
 }
 
 const { EAGAIN, EFAULT, EINPROGRESS, EALREADY, EISCONN } = os.constants.errno;
@@ -37,20 +81,28 @@ const NEVER_WAITS = MSG_DONTWAIT | MSG_OOB | (MSG_ERRQUEUE ?? 0);
 export const neverWaits = (msgFlags: number, direction: number): boolean =>
   (msgFlags & (direction === READ ? NEVER_WAITS : MSG_DONTWAIT)) !== 0;
 
-function failed(result: number, syscall: string, target?: ErrorTarget): Error {
+/** Whether a receive looks beside the queue of what arrived, and so need not wait for those that read it. */
+export const looksBeside = (msgFlags: number): boolean => (msgFlags & (MSG_OOB | (MSG_ERRQUEUE ?? 0))) !== 0;
+
+/** The error of a call that moves data. */
+export function failed(result: number, syscall: string, target?: ErrorTarget): Error {
   return result === -EFAULT ? detachedError('the buffer') : systemError(result, syscall, target);
 }
 
-// Reads that have nothing to take say nothing of the queue when they look elsewhere: at urgent
-// data, at the error queue, or behind what was peeked at before (SO_PEEK_OFF).
-const ELSEWHERE = MSG_OOB | (MSG_ERRQUEUE ?? 0) | MSG_PEEK;
+/**
+ * Reads that have nothing to take say nothing of the queue when they look elsewhere: at urgent
+ * data, at the error queue, or behind what was peeked at before (SO_PEEK_OFF).
+ */
+export const ELSEWHERE = MSG_OOB | (MSG_ERRQUEUE ?? 0) | MSG_PEEK;
 
-function readBlocked(socket: BaseSocket, msgFlags: number): typeof BLOCKED {
+/** The call has nothing to take: it waits for readable. */
+export function readBlocked(socket: BaseSocket, msgFlags: number): typeof BLOCKED {
   if ((msgFlags & ELSEWHERE) === 0) engine.flags[socket.slot]! &= ~engine.READABLE;
   return BLOCKED;
 }
 
-function writeBlocked(socket: BaseSocket): typeof BLOCKED {
+/** The kernel took nothing: the call waits for writable. */
+export function writeBlocked(socket: BaseSocket): typeof BLOCKED {
   engine.flags[socket.slot]! &= ~engine.WRITABLE;
   return BLOCKED;
 }
@@ -78,32 +130,36 @@ export function recvView(
     if (r < length && msgFlags === 0 && !boundary && (kind & (engine.SHORT | engine.HUP)) === engine.SHORT) {
       engine.flags[slot]! &= ~engine.READABLE;
     }
-    engine.spendBytes(r);
+    engine.spendBytes(r, (msgFlags & ELSEWHERE) === 0);
     return r;
   }
   if (r !== -EAGAIN) throw failed(r, 'recv');
   return readBlocked(socket, msgFlags);
 }
 
-const SLAB_LIMIT = 65536;
-
 /** recv(count): a piece of the engine's receive memory. */
 export const recv: Operation<undefined, Buffer> = {
   syscall: 'recv',
   direction: READ,
   native: true,
-  attempt(socket, _, count) {
-    const r = native.receive(socket.slot, count);
-    if (r > 0) {
-      engine.spendBytes(r);
-      return engine.lastPiece(r);
-    }
-    if (r === 0) return noBytes;
-    if (r === -EAGAIN) return BLOCKED;
-    if (r === engine.NO_SLAB) return recvOwn.attempt(socket, undefined, Math.min(count, SLAB_LIMIT), 0);
-    throw systemError(r, 'recv');
-  },
+  attempt: (socket, _, count) => received(socket, count, native.receive(socket.slot, count)),
 };
+
+/** `recv` for a thread that waits: where nothing is there, for up to so many milliseconds. */
+export function recvWithin(socket: BaseSocket, count: number, milliseconds: number): Outcome<Buffer> {
+  return received(socket, count, native.receiveWithin(socket.slot, count, milliseconds));
+}
+
+function received(socket: BaseSocket, count: number, r: number): Outcome<Buffer> {
+  if (r > 0) {
+    engine.spendBytes(r);
+    return engine.lastPiece(r);
+  }
+  if (r === 0) return noBytes;
+  if (r === -EAGAIN) return BLOCKED;
+  if (r === engine.NO_SLAB) return recvOwn.attempt(socket, undefined, Math.min(count, SLAB_LIMIT), 0);
+  throw systemError(r, 'recv');
+}
 
 /** recv(count, flags) and messages larger than a slab takes: into memory of its own. */
 export const recvOwn: Operation<undefined, Buffer> = {
@@ -121,19 +177,6 @@ export function recvFor(kind: number, count: number): Operation<undefined, Buffe
   return count <= SLAB_LIMIT || (kind & engine.STREAM) !== 0 ? recv : recvOwn;
 }
 
-// MSG_TRUNC on a stream discards without copying (tcp(7)): no old memory may show there.
-function newMemory(count: number, msgFlags: number): Buffer {
-  return (msgFlags & MSG_TRUNC) !== 0 ? Buffer.alloc(count) : Buffer.allocUnsafeSlow(count);
-}
-
-// A short piece must not keep all the memory that was offered.
-function trimmed(view: Buffer, length: number): Buffer {
-  if (length >= view.length) return view;
-  return length * 2 >= view.length
-    ? (view.subarray(0, length) as Buffer)
-    : Buffer.from(view.subarray(0, length));
-}
-
 export const recvInto: Operation<Uint8Array, number> = {
   syscall: 'recv',
   direction: READ,
@@ -143,10 +186,14 @@ export const recvInto: Operation<Uint8Array, number> = {
 // The sender of the last datagram, decoded once for as long as it stays the same. Frozen, so
 // that nobody can change what the next one gets.
 let lastPeer: AnyAddress = '';
+let lastProto = 0;
 
-function peerAddress(): AnyAddress {
-  if (engine.io[engine.IO_SAME] !== 0) return lastPeer;
-  lastPeer = decodeAddress(engine.peer, engine.io[engine.IO_PEERLEN]!);
+/** The sender of the datagram that came last, to a socket of this protocol. */
+export function peerAddress(proto: number): AnyAddress {
+  // The same bytes are another address in another protocol of AF_BLUETOOTH or AF_CAN.
+  if (engine.io[engine.IO_SAME] !== 0 && proto === lastProto) return lastPeer;
+  lastProto = proto;
+  lastPeer = decodeAddress(engine.peer, engine.io[engine.IO_PEERLEN]!, proto);
   return lastPeer;
 }
 
@@ -162,43 +209,29 @@ function recvfromView(
 ): Outcome<number> {
   const r = native.recvfrom(engine.fds[socket.slot]!, view, 0, length, msgFlags);
   if (r >= 0) {
-    engine.spendBytes(r);
+    engine.spendBytes(r, (msgFlags & ELSEWHERE) === 0);
     return r;
   }
   if (r !== -EAGAIN) throw failed(r, 'recvfrom');
   return readBlocked(socket, msgFlags);
 }
 
-// A datagram is received into memory as large as the caller allows, and kept in as much as it has.
-let datagramMemory = Buffer.allocUnsafeSlow(0);
-
 export const recvfrom: Operation<undefined, [Buffer, AnyAddress]> = {
   syscall: 'recvfrom',
   direction: READ,
   attempt(socket, _, count, msgFlags) {
-    if (count > SLAB_LIMIT || msgFlags !== 0) {
-      const view = newMemory(count, msgFlags);
-      const r = recvfromView(socket, view, count, msgFlags);
-      return typeof r === 'number' ? [trimmed(view, r), peerAddress()] : r;
-    }
-    if (datagramMemory.length === 0) datagramMemory = Buffer.allocUnsafeSlow(SLAB_LIMIT);
-    const r = recvfromView(socket, datagramMemory, count, 0);
-    return typeof r === 'number' ? [kept(datagramMemory, r), peerAddress()] : r;
+    const memory = messageMemory(count, msgFlags);
+    const r = recvfromView(socket, memory, count, msgFlags);
+    return typeof r === 'number' ? [messageIn(memory, r), peerAddress(socket.proto)] : r;
   },
 };
-
-function kept(memory: Buffer, length: number): Buffer {
-  const copy = length <= 4096 ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
-  memory.copy(copy, 0, 0, length);
-  return copy;
-}
 
 export const recvfromInto: Operation<Uint8Array, [number, AnyAddress]> = {
   syscall: 'recvfrom',
   direction: READ,
   attempt(socket, view, count, msgFlags) {
     const r = recvfromView(socket, view, count, msgFlags);
-    return typeof r === 'number' ? [r, peerAddress()] : r;
+    return typeof r === 'number' ? [r, peerAddress(socket.proto)] : r;
   },
 };
 
@@ -210,7 +243,7 @@ export const accept: Operation<undefined, [BaseSocket, AnyAddress]> = {
     const fd = native.accept(engine.fds[socket.slot]!);
     if (fd === -EAGAIN) return readBlocked(socket, 0);
     if (fd < 0) throw systemError(fd, 'accept');
-    const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!);
+    const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!, socket.proto);
     return [socket.adopt(fd), address];
   },
 };
@@ -231,7 +264,8 @@ export function sendView(
     engine.spendBytes(r);
     return r;
   }
-  if (r !== -EAGAIN) throw failed(r, 'send');
+  // EINPROGRESS: the handshake that carries the first data is under way (TCP_FASTOPEN_CONNECT).
+  if (r !== -EAGAIN && r !== -EINPROGRESS) throw failed(r, 'send');
   return writeBlocked(socket);
 }
 
@@ -259,12 +293,16 @@ export const sendall: Operation<Outgoing, undefined> = {
         // What is left over after a partial send waits: the kernel's queue is full.
       } while (outgoing.sent < count && (engine.flags[socket.slot]! & engine.WRITABLE) !== 0);
     } catch (error) {
-      (error as SocketError).bytesSent = outgoing.sent;
+      noteSent(error, outgoing.sent);
       throw error;
     }
     return outgoing.sent < count ? BLOCKED : undefined;
   },
+  cut: (outgoing, reason) => noteSent(reason, outgoing.sent),
 };
+
+/** Data that goes with the handshake of TCP. */
+export const FASTOPEN = MSG_FASTOPEN ?? 0;
 
 /** What `sendto` takes for an address that `engine.peer` holds already. */
 export const KNOWN_PEER = -1;
@@ -278,6 +316,8 @@ export interface Addressed {
   /** The native form, kept when the call has to wait: `engine.name` is for everyone. */
   name: Uint8Array | undefined;
   over: boolean;
+  /** The handshake of a MSG_FASTOPEN is under way without the data: no cookie was at hand. */
+  handshake?: true;
 }
 
 export const sendto: Operation<Addressed, number> = {
@@ -285,22 +325,31 @@ export const sendto: Operation<Addressed, number> = {
   direction: WRITE,
   attempt(socket, addressed, count, msgFlags) {
     const { view, name } = addressed;
-    if (name !== undefined) engine.name.set(name);
-    const namelen = name === undefined ? addressed.namelen : name.length;
-    const r = native.sendto(engine.fds[socket.slot]!, view, 0, count, msgFlags, namelen);
+    const fd = engine.fds[socket.slot]!;
+    let r: number;
+    if (addressed.handshake) r = native.send(fd, view, 0, count, msgFlags & ~FASTOPEN);
+    else {
+      if (name !== undefined) engine.name.set(name);
+      r = native.sendto(fd, view, 0, count, msgFlags, name === undefined ? addressed.namelen : name.length);
+    }
+    if (r === -EINPROGRESS && (msgFlags & FASTOPEN) !== 0 && socket.timeout !== 0) {
+      // tcp(7): the data is then sent on the connection, as a blocking call does.
+      addressed.handshake = true;
+      return writeBlocked(socket);
+    }
     if (r === -EAGAIN) {
       // Full is the receiver's queue, not ours: see engine.retryLater.
       return socket.isUnixDatagram ? BUSY : writeBlocked(socket);
     }
     addressed.over = true;
-    if (r < 0) throw failed(r, 'sendto', targetOf(socket.family, addressed.address));
+    if (r < 0) throw failed(r, 'sendto', targetOf(socket.family, addressed.address, socket.proto));
     engine.spendBytes(r);
     return r;
   },
 };
 
 /** Keeps the native form of a waiting call's address before another call uses its place. */
-export function keepName(addressed: Addressed): void {
+export function keepName(addressed: Pick<Addressed, 'namelen' | 'name'>): void {
   const { namelen } = addressed;
   addressed.name =
     namelen === KNOWN_PEER
@@ -325,6 +374,19 @@ export interface Connecting {
   begun: boolean;
 }
 
+const pending = new Int32Array(1);
+const pendingBytes = new Uint8Array(pending.buffer);
+
+// TCP and AF_UNIX answer a second connect with the error of the first. AF_VSOCK goes on to say
+// EALREADY (af_vsock.c: SS_CONNECTING stays), and Bluetooth would begin anew: there the error has to
+// be asked for (SO_ERROR, as connect(2) has it), which also takes it.
+function throwPendingError(socket: BaseSocket, connecting: Connecting): void {
+  const { family } = socket;
+  if (!connecting.begun || family === AF_INET || family === AF_INET6 || family === AF_UNIX) return;
+  const r = native.getsockopt(engine.fds[socket.slot]!, SOL_SOCKET, SO_ERROR, pendingBytes);
+  if (r > 0 && pending[0] !== 0) throw systemError(-pending[0]!, 'connect', connecting.target);
+}
+
 /**
  * connect(2), and again when the socket is writable: the kernel then answers 0, EALREADY while
  * it is still at it, or the error with which it failed (connect(2), SO_ERROR is taken by it).
@@ -334,6 +396,7 @@ export const connect: Operation<Connecting, undefined> = {
   direction: WRITE,
   attempt(socket, connecting) {
     const { slot } = socket;
+    throwPendingError(socket, connecting);
     engine.name.set(connecting.name);
     const r = native.connect(engine.fds[slot]!, connecting.name.length);
     const again = connecting.begun;
@@ -362,8 +425,10 @@ const holding = (syscall: string): Operation<AbortController, never> => ({
   attempt: () => BLOCKED,
 });
 export const holdSendto = holding('sendto');
+export const holdSendmsg = holding('sendmsg');
 export const holdConnect = holding('connect');
-export const isHold = (operation: unknown): boolean => operation === holdSendto || operation === holdConnect;
+export const isHold = (operation: unknown): boolean =>
+  operation === holdSendto || operation === holdConnect || operation === holdSendmsg;
 
 /** The error of a call that would wait on a socket that never does. */
 export function wouldBlock(operation: unknown, busy: boolean): SocketError {
@@ -371,5 +436,11 @@ export function wouldBlock(operation: unknown, busy: boolean): SocketError {
   return wouldBlockError(syscall, syscall === 'connect' && !busy ? 'EINPROGRESS' : 'EAGAIN');
 }
 
+/** The error of a call whose time ran out. */
+export function late(operation: unknown, argument: unknown): TimeoutError {
+  const { syscall } = operation as Operation<unknown, unknown>;
+  return timeoutError(syscall, operation === connect ? (argument as Connecting).target : undefined);
+}
+
 /** Whether a native result means that the call would wait. */
-export const isBlocked = (result: number): boolean => result === -EAGAIN;
+export const isBlocked = (result: number): boolean => result === -EAGAIN || result === -EINPROGRESS;

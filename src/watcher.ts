@@ -2,17 +2,28 @@
 // wakes when the socket is ready. A call is tried once and waits if it would block; it ends when
 // it is done, at its deadline, by its signal, or when the socket is closed. Knows nothing of what
 // the calls do: that is ops.ts.
-import { BaseSocket, type SocketHandle } from './base.ts';
 import { type Data, noBytes } from './bytes.ts';
+import { SocketCalls } from './calls.ts';
 import { MSG_DONTWAIT } from './constants.gen.ts';
 import { deferred, done, type Reject, type Resolve, rejectNext, resolveNext } from './deferred.ts';
 import * as engine from './engine.ts';
-import { closedError, type SocketError, systemError, timeoutError, wouldBlockError } from './errors.ts';
+import { closedError, systemError, wouldBlockError } from './errors.ts';
 import { resolveAddress } from './names.ts';
 import * as ops from './ops.ts';
-import { BLOCKED, BUSY, neverWaits, type Operation, type Outcome, READ } from './ops.ts';
+import {
+  BLOCKED,
+  BUSY,
+  cutShort,
+  looksBeside,
+  MORE,
+  neverWaits,
+  type Operation,
+  type Outcome,
+  READ,
+} from './ops.ts';
 import { append, behind, Cancellation, Pending, prepend, takeOut } from './pending.ts';
-import { type Readiness, Waits } from './readiness.ts';
+import { pollNow, type Readiness } from './readiness.ts';
+import { type Observer, Waits } from './waits.ts';
 
 // Bits of #state.
 const UNREFERENCED = 1;
@@ -23,7 +34,7 @@ const RETRYING = 4;
 
 /** A socket whose calls wait on the event loop. */
 export abstract class WatchedSocket<F extends number = number>
-  extends BaseSocket<F>
+  extends SocketCalls<F, 'awaited'>
   implements engine.Waiter
 {
   // The queues of waiting calls. A small send that is in the engine's ring comes before the writes
@@ -51,17 +62,27 @@ export abstract class WatchedSocket<F extends number = number>
     // A call that never waits must not fail for what only stands in the ring.
     if (once && (this.#state & IN_RING) !== 0) engine.flush();
     let outcome: Outcome<T> = BLOCKED;
-    if (reading ? this.#reads === undefined : this.#writes === undefined && (this.#state & IN_RING) === 0) {
+    const first = reading
+      ? this.#reads === undefined || looksBeside(msgFlags)
+      : this.#writes === undefined && (this.#state & IN_RING) === 0;
+    if (first) {
       // A call that never waits asks the kernel whatever the engine knew last.
       const ready = (engine.flags[slot]! & (reading ? engine.READABLE : engine.WRITABLE)) !== 0;
       if (once || (ready && engine.spend())) {
-        outcome = operation.attempt(this, argument, count, msgFlags);
-        if (outcome !== BLOCKED && outcome !== BUSY)
+        do outcome = operation.attempt(this, argument, count, msgFlags);
+        while (outcome === MORE && engine.spend());
+        if (typeof outcome !== 'symbol')
           return outcome === undefined ? (done as Promise<T>) : Promise.resolve(outcome);
       }
     }
-    if (once) throw outcome === BUSY ? ops.wouldBlock(operation, true) : wouldBlockAfter(operation, argument);
-    return this.#park(operation, argument, count, msgFlags, signal, outcome === BUSY);
+    try {
+      if (once) throw ops.wouldBlock(operation, outcome === BUSY);
+      return this.#park(operation, argument, count, msgFlags, signal, outcome === BUSY);
+    } catch (error) {
+      const result = cutShort(operation, argument, error, this);
+      if (result !== undefined) return Promise.resolve(result);
+      throw error;
+    }
   }
 
   #park<A, T>(
@@ -158,9 +179,10 @@ export abstract class WatchedSocket<F extends number = number>
         this.#shift(reading).reject(error);
         continue;
       }
+      if (outcome === MORE) continue;
       if (outcome === BLOCKED || outcome === BUSY) {
         if (neverWaits(msgFlags, operation.direction) && !ops.isHold(operation)) {
-          this.#shift(reading).reject(ops.wouldBlock(operation, outcome === BUSY));
+          cutOff(this.#shift(reading), ops.wouldBlock(operation, outcome === BUSY), this);
           continue;
         }
         if (outcome === BUSY) this.#retryLater();
@@ -183,13 +205,13 @@ export abstract class WatchedSocket<F extends number = number>
   }
 
   /** @internal */
-  readable(): void {
+  readyToRead(): void {
     this.#checkWaits();
     this.#drive(true);
   }
 
   /** @internal */
-  writable(): void {
+  readyToWrite(): void {
     this.#checkWaits();
     this.#drive(false);
   }
@@ -240,11 +262,11 @@ export abstract class WatchedSocket<F extends number = number>
     const operation = all ? ops.sendall : ops.send;
     const view = Buffer.from(engine.ring.subarray(offset, offset + length));
     const argument = all ? { view, sent } : view;
+    const pending = new Pending(operation, argument, length, 0, resolve, reject);
     if (this.timeout === 0) {
-      reject(wouldBlockAfter(operation, argument));
+      cutOff(pending, ops.wouldBlock(operation, false), this);
       return;
     }
-    const pending = new Pending(operation, argument, length, 0, resolve, reject);
     if (this.timeout > 0) pending.cancellation = new Cancellation(this, pending, this.timeout, undefined);
     this.#writes = prepend(this.#writes, pending);
     try {
@@ -271,8 +293,7 @@ export abstract class WatchedSocket<F extends number = number>
 
   #fail(pending: Pending, reason: unknown, close = false): void {
     if (!this.#remove(pending)) return;
-    if (pending.operation === ops.sendall) noteSent(reason, (pending.argument as ops.Outgoing).sent);
-    pending.reject(reason);
+    cutOff(pending, reason, this);
     if (ops.isHold(pending.operation)) (pending.argument as AbortController).abort();
     // After a connect that was aborted nobody can know whether the connection comes about: what
     // waits behind must not be sent on it.
@@ -287,31 +308,30 @@ export abstract class WatchedSocket<F extends number = number>
 
   /** @internal */
   timedOut(pending: Pending): void {
-    const { syscall } = pending.operation;
-    const target =
-      pending.operation === ops.connect ? (pending.argument as ops.Connecting).target : undefined;
-    this.#fail(pending, timeoutError(syscall, target));
+    this.#fail(pending, ops.late(pending.operation, pending.argument));
   }
 
   #rejectAll(): void {
     const reads = this.#reads;
     const writes = this.#writes;
     this.#reads = this.#writes = undefined;
-    rejectClosed(reads);
-    rejectClosed(writes);
+    rejectClosed(reads, this);
+    rejectClosed(writes, this);
     this.#waits?.rejectAll(() => closedError('poll'));
     this.#waits = undefined;
   }
 
   // Holds the writing direction while a name is looked up, then goes on with the real call.
   /** @internal */
-  protected afterLookup<T>(
+  protected afterLookup<A extends { name: Uint8Array | undefined }, R>(
     hold: Operation<AbortController, never>,
+    operation: Operation<A, R>,
     address: unknown,
+    argument: A,
+    count: number,
     msgFlags: number,
     signal: AbortSignal | undefined,
-    go: (pending: Pending, name: Uint8Array) => void,
-  ): Promise<T> {
+  ): Promise<R> {
     const lookup = new AbortController();
     const once = this.timeout === 0 ? msgFlags | MSG_DONTWAIT : msgFlags;
     const promise = this.#park(hold, lookup, 0, once, signal, false);
@@ -319,28 +339,45 @@ export abstract class WatchedSocket<F extends number = number>
     resolveAddress(this.family, address, { signal: lookup.signal }).then(
       (name) => {
         if (lookup.signal.aborted) return;
-        go(pending, name);
+        pending.operation = operation as Operation<unknown, unknown>;
+        argument.name = name;
+        pending.argument = argument;
+        pending.count = count;
         engine.flags[this.slot]! |= engine.WRITABLE;
         this.#drive(false);
       },
       (error) => this.#fail(pending, error),
     );
-    return promise as Promise<T>;
+    return promise;
   }
 
-  /** Whether calls wait to read. @internal */
+  /** @internal */
+  protected given<R>(value: R): Promise<R> {
+    return Promise.resolve(value);
+  }
+
+  /** @internal */
+  protected refused(error: unknown): Promise<never> {
+    return Promise.reject(error);
+  }
+
+  /** @internal */
+  protected get awaited(): boolean {
+    return true;
+  }
+
+  /** @internal */
   protected get reading(): boolean {
     return this.#reads !== undefined;
   }
 
-  /** Whether calls wait to write. @internal */
+  /** @internal */
   protected get writing(): boolean {
     return this.#writes !== undefined;
   }
 
   // --- small sends ----------------------------------------------------------------------------
 
-  // Whether a send goes through the engine's ring: small, and nothing in front of it.
   /** @internal */
   protected gathers(data: Data): boolean {
     const { slot } = this;
@@ -358,22 +395,19 @@ export abstract class WatchedSocket<F extends number = number>
   }
 
   /** @internal */
-  protected gather(data: Uint8Array | string, all: boolean): Promise<unknown> {
+  protected gather(data: Data, all: boolean): Promise<unknown> {
+    // `gathers` took nothing else.
+    const bytes = data as Uint8Array | string;
     this.#state |= IN_RING;
-    return engine.gather(
-      this,
-      this.slot,
-      data,
-      typeof data === 'string' ? data.length * 3 : data.length,
-      all,
-    );
+    const size = typeof bytes === 'string' ? bytes.length * 3 : bytes.length;
+    return engine.gather(this, this.slot, bytes, size, all);
   }
 
   // --- readiness without a transfer -----------------------------------------------------------
 
   /** @internal */
   protected ready(asked: number, signal: AbortSignal | undefined): Promise<Readiness> {
-    const ready = Waits.poll(this.descriptor('poll'), asked);
+    const ready = pollNow(this.descriptor('poll'), asked);
     if (ready !== undefined && (this.timeout === 0 || engine.spend())) return Promise.resolve(ready);
     if (this.timeout === 0) throw wouldBlockError('poll', 'EAGAIN');
     engine.watch(this.slot);
@@ -382,6 +416,16 @@ export abstract class WatchedSocket<F extends number = number>
     if (ready !== undefined) engine.postpone(this);
     this.#arm();
     return promise;
+  }
+
+  /** Tells `observer` of what counts, until the result is called or the socket closed. @internal */
+  observe(asked: number, counts: number, observer: Observer): () => void {
+    if (this.slot < 0) throw closedError('poll');
+    engine.watch(this.slot);
+    this.#waits ??= new Waits(() => this.#afterWaits());
+    const leave = this.#waits.observe(asked, counts, observer);
+    this.#arm();
+    return leave;
   }
 
   #checkWaits(): void {
@@ -395,30 +439,11 @@ export abstract class WatchedSocket<F extends number = number>
 
   // --- ending -------------------------------------------------------------------------------
 
-  /**
-   * Closes the descriptor. What was given to `send` before is handed to the kernel first; calls
-   * that wait reject with `ClosedError`. Closing twice does nothing.
-   */
-  close(): void {
-    if (this.slot < 0) return;
-    this.#end(true);
-  }
-
-  /**
-   * Gives up the descriptor without closing it: the handle can be sent to another thread, and
-   * `fromHandle` makes a socket of it. The descriptor stays non-blocking (O_NONBLOCK) and
-   * close-on-exec. Calls that wait reject with `ClosedError`.
-   */
-  detach(): SocketHandle {
-    if (this.slot < 0) throw closedError('detach');
-    return this.#end(false);
-  }
-
-  #end(close: boolean): SocketHandle {
+  /** @internal */
+  protected abandon(): void {
     engine.flush();
     this.#rejectAll();
     engine.setWaiter(this.slot, undefined, (this.#state & UNREFERENCED) === 0);
-    return this.release(close);
   }
 
   /** Lets the process end although calls on this socket wait. */
@@ -441,26 +466,17 @@ export abstract class WatchedSocket<F extends number = number>
   }
 }
 
-function rejectClosed(pending: Pending | undefined): void {
+function rejectClosed(pending: Pending | undefined, socket: WatchedSocket): void {
   for (let each = pending; each !== undefined; each = each.next) {
     each.cancellation?.stop();
-    const reason = closedError(each.operation.syscall);
-    if (each.operation === ops.sendall) noteSent(reason, (each.argument as ops.Outgoing).sent);
-    each.reject(reason);
+    cutOff(each, closedError(each.operation.syscall), socket);
     if (ops.isHold(each.operation)) (each.argument as AbortController).abort();
   }
 }
 
-// The reason of a signal is whatever its owner gave it: one that refuses is left as it is.
-function noteSent(reason: unknown, sent: number): void {
-  if (typeof reason !== 'object' || reason === null) return;
-  try {
-    (reason as { bytesSent?: number }).bytesSent = sent;
-  } catch {}
-}
-
-function wouldBlockAfter(operation: unknown, argument: unknown): SocketError {
-  const error = ops.wouldBlock(operation, false);
-  if (operation === ops.sendall) error.bytesSent = (argument as ops.Outgoing).sent;
-  return error;
+// Ends a call before it is done.
+function cutOff(pending: Pending, reason: unknown, socket: WatchedSocket): void {
+  const result = cutShort(pending.operation, pending.argument, reason, socket);
+  if (result === undefined) pending.reject(reason);
+  else pending.resolve(result);
 }

@@ -29,14 +29,15 @@ export async function evalPython<T = unknown>(script: string, args: readonly str
   return JSON.parse((await runPython(script, args)).stdout) as T;
 }
 
-/** Starts a script that runs beside the test and is stopped after it. */
+/** Starts a script that runs beside the test and is stopped after it; `wrap` is a program that is given the command to run. */
 export function startPython(
   t: Ending,
   script: string,
   args: readonly string[] = [],
-  options: PeerOptions = {},
+  { wrap = [], ...options }: PeerOptions & { wrap?: readonly string[] } = {},
 ): Peer {
-  return startPeer(t, interpreter, argv(script, args), options);
+  const [program, ...rest] = [...wrap, interpreter, ...argv(script, args)];
+  return startPeer(t, program!, rest, options);
 }
 
 /** Takes the indentation of the first line with text from every line, so that a script can stand in a test's block. */

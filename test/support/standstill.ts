@@ -1,6 +1,5 @@
 // Peers that do not move: an address at which a connect neither succeeds nor fails.
-import type { Address, Socket } from 'berkeley-sockets';
-import { sleep } from './deadline.ts';
+import { type Address, type Socket, TimeoutError } from 'berkeley-sockets';
 import type { Scene } from './scene.ts';
 import { listening, open, type Transport } from './transports.ts';
 
@@ -18,12 +17,11 @@ export async function fullBacklog(scene: Scene, transport: Transport): Promise<A
 export async function fill(scene: Scene, transport: Transport, listener: Socket): Promise<void> {
   for (let i = 0; i < 10; i++) {
     const client = open(scene, transport);
-    const connecting = client.connect(listener.getsockname()).then(
-      () => true,
-      () => false,
-    );
-    const hangs = sleep(0.1).then(() => 'hangs');
-    if ((await Promise.race([connecting, hangs])) === 'hangs') {
+    client.settimeout(0.1);
+    try {
+      await client.connect(listener.getsockname());
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) continue;
       client.close();
       return;
     }

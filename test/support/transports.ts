@@ -10,13 +10,10 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
   type Socket,
-  socket,
 } from 'berkeley-sockets';
+import { flavours } from './flavours.ts';
 import { type Scene, type SceneOptions, scene } from './scene.ts';
 import { tempPath } from './tempdir.ts';
-
-// The engine opens its own descriptors with the first socket: before any test counts.
-socket().close();
 
 export interface Transport {
   name: string;
@@ -112,9 +109,20 @@ export function across(
   }
 }
 
-/** A socket of this transport, closed after the test. */
+/** One scenario on each transport, in both flavours: see flavours.ts. */
+export function acrossBoth(
+  transports: readonly Transport[],
+  name: string,
+  body: (scene: Scene, transport: Transport) => void | Promise<void>,
+  options: SceneOptions = {},
+): void {
+  for (const flavour of flavours)
+    across(transports, `${name} [${flavour.name}]`, body, { ...options, flavour });
+}
+
+/** A socket of this transport and of the scene's flavour, closed after the test. */
 export function open(scene: Scene, transport: Transport): Socket {
-  return scene.own(socket(transport.family, transport.type));
+  return scene.own(scene.sockets.socket(transport.family, transport.type));
 }
 
 /** A socket bound to a free address. */
@@ -138,7 +146,11 @@ export async function meet(
   listener: Socket,
 ): Promise<[client: Socket, server: Socket]> {
   const client = open(scene, transport);
-  const [[server]] = await Promise.all([listener.accept(), client.connect(listener.getsockname())]);
+  // Begun first, so that several pairs that meet at once are not mixed up. A thread that blocks goes
+  // one step after the other: the backlog takes the connection.
+  const accepting = scene.blocks ? undefined : listener.accept();
+  const connecting = client.connect(listener.getsockname());
+  const [[server]] = await Promise.all([accepting ?? listener.accept(), connecting]);
   return [client, scene.own(server)];
 }
 
@@ -155,7 +167,8 @@ export async function pair(scene: Scene, transport: Transport): Promise<[Socket,
   }
   const a = bound(scene, transport);
   const b = bound(scene, transport);
-  await Promise.all([a.connect(b.getsockname()), b.connect(a.getsockname())]);
+  await a.connect(b.getsockname());
+  await b.connect(a.getsockname());
   return [a, b];
 }
 

@@ -1,0 +1,80 @@
+// Descriptors between two owners: one thread has given a socket up, the other has not taken it
+// yet. They stand in one table of the process, the only state that threads share: whoever takes
+// an entry out of it owns the descriptor, so two never do, and what nobody has taken is closed
+// with the thread that gave it up.
+#include "engine.h"
+#include <mutex>
+#include <vector>
+
+namespace {
+
+struct Offer {
+  int fd;
+  int64_t ticket;
+  const Env *from;
+};
+
+struct Table {
+  std::mutex mutex;
+  std::vector<Offer> offers;
+  int64_t last = 0;
+};
+
+// Never destroyed: threads may outlive the destructors of the process.
+Table &table() {
+  static auto *t = new Table;
+  return *t;
+}
+
+// claim(fd, ticket): the descriptor is the caller's from now on; -ENOENT if it is nobody's to take.
+napi_value claim(napi_env env, napi_callback_info info) {
+  Call<2> a(env, info);
+  int fd = a.i32(0);
+  int64_t ticket = a.i64(1);
+  Table &t = table();
+  std::lock_guard<std::mutex> lock(t.mutex);
+  for (size_t i = 0; i < t.offers.size(); i++) {
+    if (t.offers[i].ticket != ticket || t.offers[i].fd != fd) continue;
+    t.offers.erase(t.offers.begin() + static_cast<std::ptrdiff_t>(i));
+    born(a.state->engine, IO_BORN, fd);
+    return number(env, 0);
+  }
+  return number(env, -ENOENT);
+}
+
+// offered(ticket): 1 as long as nobody has taken it.
+napi_value offered(napi_env env, napi_callback_info info) {
+  Call<1> a(env, info);
+  int64_t ticket = a.i64(0);
+  Table &t = table();
+  std::lock_guard<std::mutex> lock(t.mutex);
+  for (const Offer &each : t.offers)
+    if (each.ticket == ticket) return number(env, 1);
+  return number(env, 0);
+}
+
+}  // namespace
+
+int64_t offer_descriptor(const Env *from, int fd) {
+  Table &t = table();
+  std::lock_guard<std::mutex> lock(t.mutex);
+  t.offers.push_back({fd, ++t.last, from});
+  return t.last;
+}
+
+void close_offers(const Env *from) {
+  Table &t = table();
+  std::lock_guard<std::mutex> lock(t.mutex);
+  size_t kept = 0;
+  for (const Offer &each : t.offers) {
+    if (each.from == from) close(each.fd);
+    else t.offers[kept++] = each;
+  }
+  t.offers.resize(kept);
+}
+
+const Function transit_functions[] = {
+    {"claim", claim},
+    {"offered", offered},
+    {nullptr, nullptr},
+};
