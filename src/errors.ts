@@ -86,6 +86,49 @@ export class ClosedError extends SocketError {
   }
 }
 
+/** The stream ended inside a message. What came of it is in `partial` and was taken. */
+export class IncompleteReadError extends Error {
+  /** The bytes in front of the end. */
+  readonly partial: Buffer;
+  /** How many there should have been; `undefined` where a delimiter was to end them. */
+  readonly expected: number | undefined;
+
+  constructor(partial: Buffer, expected: number | undefined) {
+    super(
+      `the stream ended after ${partial.length} ${expected === undefined ? 'bytes, without the delimiter' : `of ${expected} bytes`}`,
+    );
+    this.partial = partial;
+    this.expected = expected;
+  }
+
+  static {
+    Object.defineProperty(IncompleteReadError.prototype, 'name', {
+      value: 'IncompleteReadError',
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+/** A message is longer than the reader allows. What came of it was not taken. */
+export class LimitError extends Error {
+  /** The limit, in bytes. */
+  readonly limit: number;
+
+  constructor(what: string, limit: number) {
+    super(`${what} is longer than the limit of ${limit} bytes`);
+    this.limit = limit;
+  }
+
+  static {
+    Object.defineProperty(LimitError.prototype, 'name', {
+      value: 'LimitError',
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
 const EBADF = os.constants.errno.EBADF;
 
 // libuv's table first (what Node's users see elsewhere), then Node's full list: libuv does
@@ -129,8 +172,8 @@ export function wouldBlockError(syscall: string, code: 'EAGAIN' | 'EINPROGRESS')
 }
 
 /** The error of a call on a closed socket, or of one that waited while the socket was closed. */
-export function closedError(syscall: string): ClosedError {
-  return new ClosedError(`${syscall} EBADF: the socket is closed`, { code: 'EBADF', errno: -EBADF, syscall });
+export function closedError(syscall: string, what = 'the socket'): ClosedError {
+  return new ClosedError(`${syscall} EBADF: ${what} is closed`, { code: 'EBADF', errno: -EBADF, syscall });
 }
 
 /** The error of a failed name resolution; `code` is the EAI name. */
