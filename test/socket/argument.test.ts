@@ -15,7 +15,7 @@ import {
   socketpair,
 } from 'berkeley-sockets';
 import { openSockets } from '../support/leaks.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { bothScenes, type Scene, scene } from '../support/scene.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the matter here
 type Wrong = any;
@@ -271,7 +271,7 @@ function checkError(name: string, error: unknown, expected: Expected): void {
   assert.match(error.message, /^Expected .+ but received .+|^The memory of .+ is gone/s, name);
 }
 
-scene('a call that never waits throws', (s) => {
+bothScenes('a call that never waits throws', (s) => {
   const { never } = rows(s);
   const before = openSockets();
   for (const [name, call, expected] of never) {
@@ -286,7 +286,7 @@ scene('a call that never waits throws', (s) => {
   assert.equal(openSockets(), before, 'a refused call left a descriptor');
 });
 
-scene('a call that may wait rejects', async (s) => {
+bothScenes('a call that may wait rejects', async (s) => {
   const { waits } = rows(s);
   const before = openSockets();
   for (const [name, call, expected] of waits) {

@@ -15,13 +15,13 @@ import {
 import { within } from '../support/deadline.ts';
 import { requirePeer } from '../support/peer.ts';
 import { startPython } from '../support/python.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { bothScenes, type Scene, scene } from '../support/scene.ts';
 import { tempPath } from '../support/tempdir.ts';
-import { across, pair, streams, tcp4, tcp6, unixStream } from '../support/transports.ts';
+import { across, acrossBoth, pair, streams, tcp4, tcp6, unixStream } from '../support/transports.ts';
 
 const read = (s: Socket, what: string) => within(s.recv(1000), what).then(String);
 
-across([tcp4, tcp6], 'urgent data in front of more data', async (s, transport) => {
+acrossBoth([tcp4, tcp6], 'urgent data in front of more data', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   await a.send('abc');
   await a.send('!', { flags: MSG_OOB });
@@ -102,7 +102,7 @@ for (const [name, credentials] of [
   );
 }
 
-scene(
+bothScenes(
   'descriptors passed while a receive waits',
   async (s) => {
     const { server, tell } = await pythonPeer(s, SOCK_STREAM);
@@ -117,7 +117,7 @@ scene(
   python,
 );
 
-scene(
+bothScenes(
   'descriptors passed in packets',
   async (s) => {
     const { server, tell } = await pythonPeer(s, SOCK_SEQPACKET);
@@ -127,7 +127,7 @@ scene(
   python,
 );
 
-scene(
+bothScenes(
   'two writers whose bytes are never glued where credentials are asked for',
   async (s) => {
     const { server, tell } = await pythonPeer(s, SOCK_STREAM);
@@ -138,7 +138,7 @@ scene(
   python,
 );
 
-across([unixStream], 'a peek that was short does not hide what follows', async (s, transport) => {
+acrossBoth([unixStream], 'a peek that was short does not hide what follows', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   await a.send('abc');
   for (let i = 0; i < 3; i++) assert.equal(String(await within(b.recv(1000, { flags: 2 }), 'peek')), 'abc');
@@ -148,7 +148,7 @@ across([unixStream], 'a peek that was short does not hide what follows', async (
   assert.equal(all, 'abcdef');
 });
 
-across(streams, 'a short read just before more comes in does not stall', async (s, transport) => {
+acrossBoth(streams, 'a short read just before more comes in does not stall', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   // No turn of the event loop between the read and the next bytes: an edge that is
   // forgotten here is never made up for.

@@ -1,7 +1,10 @@
 // setBusyPoll: the engine polls for a while before it lets the thread sleep. Nothing else changes.
 import assert from 'node:assert/strict';
 import { setBusyPoll } from 'berkeley-sockets';
+import * as sync from 'berkeley-sockets/sync';
 import { runNode } from '../support/node.ts';
+import { requirePeer } from '../support/peer.ts';
+import { startPython } from '../support/python.ts';
 import { scene } from '../support/scene.ts';
 import { across, everything, pair } from '../support/transports.ts';
 
@@ -31,6 +34,35 @@ scene('a process with it ends by itself, and its timers fire', async () => {
   assert.match(stdout, /^end 20$/m);
   assert.equal(stderr, '');
 });
+
+scene(
+  'calls that block are served as without it',
+  async (s) => {
+    const echo = startPython(
+      s,
+      `
+      from socket import *
+      s = create_server(('127.0.0.1', 0))
+      print(s.getsockname()[1])
+      c, a = s.accept()
+      while c.send(c.recv(100)): pass
+      `,
+    );
+    const client = s.own(sync.createConnection(['127.0.0.1', Number(await echo.line())], { timeout: 10 }));
+    sync.setBusyPoll(50e-6);
+    s.after(() => sync.setBusyPoll(0));
+    for (let i = 0; i < 200; i++) {
+      client.sendall(String(i));
+      assert.equal(String(client.recv(10)), String(i));
+    }
+    client.settimeout(0.02);
+    assert.throws(() => client.recv(1), sync.TimeoutError);
+    assert.throws(() => client.wait({ read: true }), sync.TimeoutError);
+    client.shutdown(sync.SHUT_WR);
+    await echo.succeed();
+  },
+  requirePeer('python3'),
+);
 
 scene('what is no time is refused', () => {
   for (const seconds of ['1', null, undefined, {}, 1n])

@@ -7,6 +7,7 @@ import { type Scene, scene } from '../support/scene.ts';
 import { fill } from '../support/standstill.ts';
 import {
   across,
+  acrossBoth,
   connections,
   datagrams,
   everything,
@@ -30,7 +31,7 @@ function isClosedError(error: unknown): true {
   return true;
 }
 
-across(everything, 'close is told by closed and fileno, and may be called again', (s, transport) => {
+acrossBoth(everything, 'close is told by closed and fileno, and may be called again', (s, transport) => {
   const before = openSockets();
   const a = open(s, transport);
   assert.equal(a.closed, false);
@@ -226,7 +227,7 @@ across(streams, 'close out of a continuation of the same socket', async (s, tran
   assert.match(outcome as string, /^(y|closed)$/);
 });
 
-across(streams, 'what was sent before the close still arrives', async (s, transport) => {
+acrossBoth(streams, 'what was sent before the close still arrives', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   await a.sendall(Buffer.alloc(100_000, 'x'));
   a.close();

@@ -21,10 +21,11 @@ import {
 import { sleep, staysPending, timed } from '../support/deadline.ts';
 import { requirePeer, unusedPort } from '../support/peer.ts';
 import { startPython } from '../support/python.ts';
-import { scene } from '../support/scene.ts';
+import { bothScenes, scene } from '../support/scene.ts';
 import { fullBacklog } from '../support/standstill.ts';
 import {
   across,
+  acrossBoth,
   bound,
   connections,
   everything,
@@ -114,7 +115,7 @@ scene('socketpair: AF_UNIX stream unless told otherwise', async (s) => {
   }
 });
 
-across(connections, 'a client may connect and send before anyone accepts', async (s, transport) => {
+acrossBoth(connections, 'a client may connect and send before anyone accepts', async (s, transport) => {
   const listener = listening(s, transport);
   const clients: Socket[] = [];
   for (let i = 0; i < 5; i++) {
@@ -137,7 +138,7 @@ scene('the kernel’s own queue: what the backlog does not take has to wait', as
   await staysPending(connecting, 'connect to a full backlog', 0.05);
 });
 
-scene('a negative backlog counts as 0', async (s) => {
+bothScenes('a negative backlog counts as 0', async (s) => {
   const listener = listening(s, tcp4, -5);
   await meet(s, tcp4, listener);
 });
@@ -261,7 +262,7 @@ scene('a non-blocking connect that fails leaves its error in SO_ERROR', async (s
   assert.equal(client.getsockopt(SOL_SOCKET, SO_ERROR!), 0);
 });
 
-scene('bound first, connected then', async (s) => {
+bothScenes('bound first, connected then', async (s) => {
   const listener = listening(s, tcp4);
   const client = bound(s, tcp4);
   const [, port] = client.getsockname() as [string, number];
@@ -278,7 +279,7 @@ scene('a TCP socket that connects to itself', async (s) => {
   assert.equal(String(await a.recv(100)), 'hello me');
 });
 
-across(everything, 'options through getsockopt and setsockopt', (s, transport) => {
+acrossBoth(everything, 'options through getsockopt and setsockopt', (s, transport) => {
   const a = open(s, transport);
   assert.equal(a.getsockopt(SOL_SOCKET, SO_REUSEADDR!), 0);
   a.setsockopt(SOL_SOCKET, SO_REUSEADDR!, true);

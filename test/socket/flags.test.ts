@@ -1,25 +1,8 @@
 // The flags of recv and send, as the kernel understands them.
 import assert from 'node:assert/strict';
-import {
-  MSG_DONTWAIT,
-  MSG_OOB,
-  MSG_PEEK,
-  MSG_TRUNC,
-  MSG_WAITALL,
-  SO_OOBINLINE,
-  SOL_SOCKET,
-} from 'berkeley-sockets';
+import { MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC } from 'berkeley-sockets';
 import { staysPending } from '../support/deadline.ts';
-import {
-  across,
-  connections,
-  everything,
-  messages,
-  pair,
-  streams,
-  tcp4,
-  tcp6,
-} from '../support/transports.ts';
+import { across, connections, everything, messages, pair, tcp4, tcp6 } from '../support/transports.ts';
 
 across(everything, 'MSG_PEEK leaves the data where it is', async (s, transport) => {
   const [a, b] = await pair(s, transport);
@@ -75,41 +58,10 @@ across(
   },
 );
 
-// A deviation that docs/from-python.md names: the descriptor is O_NONBLOCK, so the kernel does not
-// wait for the rest.
-across(streams, 'MSG_WAITALL waits for something, and gives what is there', async (s, transport) => {
-  const [a, b] = await pair(s, transport);
-  const waiting = b.recv(6, { flags: MSG_WAITALL });
-  await staysPending(waiting, 'nothing', 0.01);
-  await a.sendall('abc');
-  assert.equal((await waiting).toString(), 'abc');
-  await a.sendall('def');
-  assert.equal((await b.recv(6, { flags: MSG_WAITALL })).toString(), 'def');
-});
-
 across(connections, 'flags that go together', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   await a.send('abc');
   await b.wait({ read: true });
   assert.equal((await b.recv(2, { flags: MSG_PEEK | MSG_DONTWAIT! })).toString(), 'ab');
   assert.equal((await b.recv(3)).toString(), 'abc');
-});
-
-across(streams, 'urgent data is read with MSG_OOB', async (s, transport) => {
-  const [a, b] = await pair(s, transport);
-  assert.equal(await a.send('!', { flags: MSG_OOB }), 1);
-  await b.wait({ read: true }, { signal: AbortSignal.timeout(20) }).catch(() => {});
-  assert.equal((await b.recv(1, { flags: MSG_OOB })).toString(), '!');
-  await assert.rejects(b.recv(1, { flags: MSG_OOB }), { code: 'EINVAL', syscall: 'recv' });
-});
-
-across([tcp4, tcp6], 'urgent data inline', async (s, transport) => {
-  const [a, b] = await pair(s, transport);
-  b.setsockopt(SOL_SOCKET, SO_OOBINLINE!, true);
-  await a.send('abc');
-  await a.send('!', { flags: MSG_OOB });
-  await a.send('def');
-  let all = '';
-  while (all.length < 7) all += await b.recv(100);
-  assert.equal(all, 'abc!def');
 });

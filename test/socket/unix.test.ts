@@ -12,10 +12,11 @@ import {
   TimeoutError,
 } from 'berkeley-sockets';
 import { staysPending, within } from '../support/deadline.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { bothScenes, type Scene, scene } from '../support/scene.ts';
 import { tempdir, tempPath } from '../support/tempdir.ts';
 import {
   across,
+  acrossBoth,
   bound,
   connections,
   listening,
@@ -44,7 +45,7 @@ async function reach(s: Scene, transport: Transport, server: Socket, name: Addre
   return text;
 }
 
-across(transports, 'a path', async (s, transport) => {
+acrossBoth(transports, 'a path', async (s, transport) => {
   const path = tempPath(s);
   const server = open(s, transport);
   server.bind(path);
@@ -55,7 +56,7 @@ across(transports, 'a path', async (s, transport) => {
   assert.ok(existsSync(path), 'as in C and Python, the file is its owner’s to remove');
 });
 
-across(transports, 'the longest path, and one that is not ASCII', async (s, transport) => {
+acrossBoth(transports, 'the longest path, and one that is not ASCII', async (s, transport) => {
   const folder = tempdir(s);
   for (const path of [`${folder}/${'x'.repeat(106 - folder.length)}`, `${folder}/grüße☎`]) {
     const server = open(s, transport);
@@ -65,7 +66,7 @@ across(transports, 'the longest path, and one that is not ASCII', async (s, tran
   }
 });
 
-across(transports, 'an abstract name, with any bytes in it', async (s, transport) => {
+acrossBoth(transports, 'an abstract name, with any bytes in it', async (s, transport) => {
   const unique = `${process.pid}-${performance.now()}`;
   for (const name of [
     Buffer.from(`\0${unique}`),
@@ -83,7 +84,7 @@ across(transports, 'an abstract name, with any bytes in it', async (s, transport
   }
 });
 
-across(transports, 'the empty name makes the kernel choose an abstract one', async (s, transport) => {
+acrossBoth(transports, 'the empty name makes the kernel choose an abstract one', async (s, transport) => {
   const server = open(s, transport);
   assert.equal(server.getsockname(), '');
   server.bind('');
@@ -92,13 +93,13 @@ across(transports, 'the empty name makes the kernel choose an abstract one', asy
   assert.equal(await reach(s, transport, server, name), 'hello');
 });
 
-scene('a sender without a name has the empty one', async (s) => {
+bothScenes('a sender without a name has the empty one', async (s) => {
   const server = bound(s, unixDatagram);
   await open(s, unixDatagram).sendto('x', server.getsockname());
   assert.deepEqual(await server.recvfrom(10), [Buffer.from('x'), '']);
 });
 
-across([unixStream, unixSeqpacket], 'a client without a name has the empty one', async (s, transport) => {
+acrossBoth([unixStream, unixSeqpacket], 'a client without a name has the empty one', async (s, transport) => {
   const listener = listening(s, transport);
   const client = open(s, transport);
   await client.connect(listener.getsockname());
@@ -223,16 +224,20 @@ across(
   },
 );
 
-across(
+acrossBoth(
   connections.filter((t) => t.family === AF_UNIX),
   'a path that nobody listens at',
   async (s, transport) => {
     const path = tempPath(s);
-    await assert.rejects(open(s, transport).connect(path), { code: 'ENOENT', syscall: 'connect', path });
+    await assert.rejects(async () => open(s, transport).connect(path), {
+      code: 'ENOENT',
+      syscall: 'connect',
+      path,
+    });
     bound(s, transport).close();
     const stale = open(s, transport);
     stale.bind(path);
-    await assert.rejects(open(s, transport).connect(path), {
+    await assert.rejects(async () => open(s, transport).connect(path), {
       code: 'ECONNREFUSED',
       message: `connect ECONNREFUSED ${path}`,
     });
