@@ -30,7 +30,7 @@ import {
 } from './constants.gen.ts';
 import { describeKind, describeNames } from './description.ts';
 import * as engine from './engine.ts';
-import { addressInfoError, checkInteger, closedError, systemError } from './errors.ts';
+import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
 import { getOption, setOption } from './options.ts';
 import { type Credentials, decodeCredentials } from './structures.ts';
 import { decodeTcpInfo, TCP_INFO_SIZE, type TcpInfo } from './tcpinfo.ts';
@@ -337,4 +337,9 @@ export abstract class BaseSocket<F extends number = number> {
     const fd = engine.fds[this.slot]!;
     return `<Socket fd ${fd} ${what}${describeNames(fd, ' ', this.proto)}>`;
   }
+}
+
+/** What is given as a socket must be one of ours, of either flavour. */
+export function checkSocket(sock: unknown): void {
+  if (!(sock instanceof BaseSocket)) throw typeError('sock', 'a socket', sock);
 }

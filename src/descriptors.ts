@@ -1,17 +1,13 @@
 // Passing descriptors over AF_UNIX sockets: unix(7) at SCM_RIGHTS. The same for both flavours; who
 // owns a descriptor that was received, and from when on, stands in ancillary.ts.
 import type { Address } from './address.ts';
+import { checkSocket } from './base.ts';
 import type { Data } from './bytes.ts';
 import type { SocketCalls } from './calls.ts';
-import { typeError } from './errors.ts';
 import type { Flavour, Given, Told, TransferOptions } from './flavour.ts';
-import { MessagingSocket, type Passable, type PassOptions } from './messaging.ts';
+import type { Passable, PassOptions } from './messaging.ts';
 
 export type { Passable, PassOptions };
-
-function checkSocket(sock: unknown): void {
-  if (!(sock instanceof MessagingSocket)) throw typeError('sock', 'a socket', sock);
-}
 
 /**
  * Sends `buffers` as one message over a socket of AF_UNIX, and with it duplicates of open

@@ -1,6 +1,6 @@
 // Packet filters: programs of the classic BPF that the kernel runs on what comes to a socket.
 // Knows the form of instructions, not what they mean.
-import type { BaseSocket } from './base.ts';
+import { type BaseSocket, checkSocket } from './base.ts';
 import { native } from './binding.ts';
 import { type Memory, memoryOf } from './bytes.ts';
 import { checkInteger, systemError, typeError } from './errors.ts';
@@ -50,6 +50,7 @@ export function decodeFilter(bytes: Memory): FilterInstruction[] {
 }
 
 function attach(sock: BaseSocket, program: readonly FilterInstruction[], choosing: boolean): void {
+  checkSocket(sock);
   const bytes = encodeFilter(program);
   const r = native.attachFilter(sock.descriptor('setsockopt'), choosing, bytes);
   if (r < 0) throw systemError(r, 'setsockopt');

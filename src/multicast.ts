@@ -2,7 +2,7 @@
 // where datagrams to groups go out. A line or two a function over setsockopt, whose values are
 // made in membership.ts.
 import os from 'node:os';
-import type { BaseSocket } from './base.ts';
+import { type BaseSocket, checkSocket } from './base.ts';
 import {
   AF_INET6,
   IP_MULTICAST_IF,
@@ -55,6 +55,7 @@ function request(
   given: number | string = 0,
   source?: string,
 ): void {
+  checkSocket(sock);
   // A dual-stack socket may join groups of both families: the group's own tells the level.
   const level = packedAddress(group, 'group').length === 4 ? IPPROTO_IP : IPPROTO_IPV6;
   const membership = { group, interface: indexOf(given), ...(source !== undefined && { source }) };
@@ -117,6 +118,7 @@ export function unblockSource(
  * has; 0 leaves it to the kernel's routes. `IP_MULTICAST_IF`, `IPV6_MULTICAST_IF`.
  */
 export function setMulticastInterface(sock: BaseSocket, given: number | string): void {
+  checkSocket(sock);
   const index = indexOf(given);
   if (sock.family === AF_INET6) sock.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
   else sock.setsockopt(IPPROTO_IP, IP_MULTICAST_IF, encodeMembership({ group: '0.0.0.0', interface: index }));

@@ -20,6 +20,7 @@ import {
   encodeTimeval,
   type FilterInstruction,
   IPPROTO_TCP,
+  joinGroup,
   SO_BINDTODEVICE,
   SO_DETACH_FILTER,
   SO_GET_FILTER,
@@ -37,6 +38,7 @@ import {
   SOL_SOCKET,
   type Socket,
   SocketError,
+  setMulticastInterface,
   socket,
   socketpair,
   TCP_CONGESTION,
@@ -260,4 +262,13 @@ scene('options of AF_VSOCK have 64 bits', (stage) => {
     assert.throws(() => s.setsockopt(AF_VSOCK!, SO_VM_SOCKETS_BUFFER_SIZE!, value), { name: 'RangeError' });
   s.setsockopt(AF_VSOCK!, SO_VM_SOCKETS_CONNECT_TIMEOUT!, encodeTimeval(3.5));
   assert.equal(decodeTimeval(s.getsockopt(AF_VSOCK!, SO_VM_SOCKETS_CONNECT_TIMEOUT!, 16)), 3.5);
+});
+
+scene('what is no socket is refused by name', () => {
+  for (const call of [
+    () => joinGroup('x' as never, '239.1.2.3'),
+    () => setMulticastInterface({} as never, 1),
+    () => attachFilter(undefined as never, [[6, 0, 0, 0]]),
+  ])
+    assert.throws(call, /^TypeError: Expected a socket for sock but received /);
 });
