@@ -13,9 +13,13 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'berkeley-sockets');
 const folder = process.env.RUNTIMES || path.join(cache, 'runtimes');
 const arm = process.arch === 'arm64';
-const smoke = [
-  path.join(root, 'test/package/smoke.mjs'),
-  pathToFileURL(path.join(root, 'dist/index.js')).href,
+const smoke = ({ program, entry }) => [
+  path.join(root, 'test/package', program),
+  pathToFileURL(path.join(root, 'dist', entry)).href,
+];
+const smokes = [
+  { program: 'smoke.mjs', entry: 'index.js' },
+  { program: 'smoke-sync.mjs', entry: 'sync.js' },
 ];
 
 const runtimes = {
@@ -23,25 +27,21 @@ const runtimes = {
     packageName: `node-linux-${arm ? 'arm64' : 'x64'}`,
     version: '^26.10.0',
     binary: 'bin/node',
-    command: (binary, filters) => [
-      process.execPath,
-      path.join(root, 'scripts/test.mjs'),
-      '--node',
-      binary,
-      ...filters,
+    commands: (binary, filters) => [
+      [process.execPath, path.join(root, 'scripts/test.mjs'), '--node', binary, ...filters],
     ],
   },
   bun: {
     packageName: `@oven/bun-linux-${arm ? 'aarch64' : 'x64'}`,
     version: '^1.4.0',
     binary: 'bin/bun',
-    command: (binary) => [binary, ...smoke],
+    commands: (binary) => smokes.map((each) => [binary, ...smoke(each)]),
   },
   deno: {
     packageName: `@deno/linux-${arm ? 'arm64' : 'x64'}-glibc`,
     version: '^2.9.0',
     binary: 'deno',
-    command: (binary) => [binary, 'run', '--allow-all', ...smoke],
+    commands: (binary) => smokes.map((each) => [binary, 'run', '--allow-all', ...smoke(each)]),
   },
 };
 
@@ -80,8 +80,9 @@ const results = [];
 for (const [name, runtime] of Object.entries(runtimes)) {
   if (names.length > 0 && !names.includes(name)) continue;
   const binary = binaryOf(runtime);
-  const [command, ...args] = binary === undefined ? [] : runtime.command(binary, filters);
-  const status = binary === undefined ? 'could not be installed' : run(command, args);
+  const commands = binary === undefined ? [] : runtime.commands(binary, filters);
+  const statuses = commands.map(([command, ...args]) => run(command, args));
+  const status = binary === undefined ? 'could not be installed' : (statuses.find((each) => each !== 0) ?? 0);
   results.push(`${name}: ${status === 0 ? 'ok' : `FAILED (${status})`}`);
   if (status !== 0) process.exitCode = 1;
 }

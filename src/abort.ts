@@ -12,6 +12,13 @@ export function checkSignal(signal: AbortSignal | undefined): void {
   signal.throwIfAborted();
 }
 
+/** The error of a signal that is given to a call that blocks. */
+export function nobodyAborts(): TypeError {
+  return new TypeError(
+    'Expected no signal: nothing runs that could abort a call that blocks; settimeout() limits its time',
+  );
+}
+
 /** Calls `call` once, when the signal is aborted; the result takes that back. `call` does not throw. */
 export function onAbort(signal: AbortSignal, call: () => void): () => void {
   let entry = waiting.get(signal);

@@ -1,7 +1,7 @@
 // Integers between the machine's byte order and the network's, which is big-endian.
 import { checkInteger } from './errors.ts';
 
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+export const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function swap16(value: number): number {
   return littleEndian ? ((value & 0xff) << 8) | (value >>> 8) : value;

@@ -30,6 +30,17 @@ export function memoryOf(value: unknown, name: string): Uint8Array {
   throw typeError(name, 'a string, an ArrayBufferView, an ArrayBuffer or a SharedArrayBuffer', value);
 }
 
+/** The items of a list of something; text and bytes are none, although they can be iterated. */
+export function itemsOf(value: unknown, name: string, what: string): Iterable<unknown> {
+  const iterable =
+    typeof value === 'object' &&
+    value !== null &&
+    !ArrayBuffer.isView(value) &&
+    typeof (value as Iterable<unknown>)[Symbol.iterator] === 'function';
+  if (!iterable) throw typeError(name, what, value);
+  return value as Iterable<unknown>;
+}
+
 // Constructing on a detached buffer throws in every engine; `detached` is newer than Node 20.
 function checkAttached(buffer: ArrayBufferLike, length: number, name: string): void {
   if (length > 0) return;

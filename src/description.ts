@@ -5,15 +5,15 @@ import { native } from './binding.ts';
 import * as engine from './engine.ts';
 
 /** ` local=… peer=…` of an open descriptor, without what it does not have. */
-export function describeNames(fd: number, separator: string): string {
-  const local = describeName(native.getsockname(fd));
-  const remote = describeName(native.getpeername(fd));
+export function describeNames(fd: number, separator: string, proto = 0): string {
+  const local = describeName(native.getsockname(fd), proto);
+  const remote = describeName(native.getpeername(fd), proto);
   return `${local && `${separator}local ${local}`}${remote && `${separator}peer ${remote}`}`;
 }
 
-function describeName(result: number): string {
+function describeName(result: number, proto: number): string {
   if (result < 0) return '';
-  const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!);
+  const address = decodeAddress(engine.name, engine.io[engine.IO_NAMELEN]!, proto);
   return address === '' ? '' : inspect(address, { breakLength: Number.POSITIVE_INFINITY });
 }
 

@@ -1,4 +1,6 @@
-// The machine's network interfaces by index and name: if_nameindex(3) and its relatives.
+// The machine itself: its name, and its network interfaces by index and name (if_nameindex(3)
+// and its relatives).
+import os from 'node:os';
 import { native } from './binding.ts';
 import { checkInteger, describeValue, systemError, typeError } from './errors.ts';
 
@@ -24,4 +26,9 @@ export function if_indextoname(index: number): string {
   const name = native.if_indextoname(checkInteger('index', index, 0, 0xffffffff));
   if (typeof name === 'number') throw systemError(name, 'if_indextoname', { address: String(index) });
   return name;
+}
+
+/** This machine's name, as gethostname(2) has it: not always a qualified one (see `getfqdn`). */
+export function gethostname(): string {
+  return os.hostname();
 }

@@ -1,4 +1,5 @@
 // Readiness of one descriptor, asked of the kernel: poll(2). Takes nothing, waits for nothing.
+import os from 'node:os';
 import { native } from './binding.ts';
 import { systemError } from './errors.ts';
 
@@ -14,6 +15,9 @@ export const POLLPRI = 2;
 export const POLLOUT = 4;
 const POLLERR = 8;
 const POLLHUP = 16;
+const POLLNVAL = 32;
+
+const { EBADF } = os.constants.errno;
 
 /** The `asked` events that are there; `undefined` for none. */
 export function pollNow(fd: number, asked: number): Readiness | undefined {
@@ -22,8 +26,10 @@ export function pollNow(fd: number, asked: number): Readiness | undefined {
   return r === 0 ? undefined : readinessOf(r, asked);
 }
 
-/** poll(2)'s `revents`, as far as they were asked for: an error or a hang-up counts as both. */
+/** poll(2)'s `revents`, as far as they were asked for: an error or a hang-up counts as both. Throws for no descriptor. */
 export function readinessOf(revents: number, asked: number): Readiness {
+  // Somebody else closed it.
+  if ((revents & POLLNVAL) !== 0) throw systemError(-EBADF, 'poll');
   const both = (revents & (POLLERR | POLLHUP)) !== 0;
   return {
     read: (asked & POLLIN) !== 0 && (both || (revents & POLLIN) !== 0),

@@ -78,6 +78,10 @@ export abstract class SendingSocket<
   /**
    * Sends a datagram to `address`, whose host is looked up if it is a name. sendto(2).
    *
+   * With `MSG_FASTOPEN` on a fresh TCP socket it connects, and the data goes with the handshake if
+   * the peer has given a cookie before, otherwise behind it (tcp(7), RFC 7413): the bytes that the
+   * kernel took. A call that ends early meanwhile has sent nothing, and the handshake goes on.
+   *
    * Errors: `EMSGSIZE`, `ECONNREFUSED` (told by an earlier datagram), `ENETUNREACH`;
    * `AddressInfoError`. **Cancel safety**: a call that was aborted or timed out has sent nothing.
    */

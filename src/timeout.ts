@@ -30,3 +30,9 @@ export function getdefaulttimeout(): number | null {
 export function setdefaulttimeout(seconds: number | null): void {
   defaultTimeout = checkTimeout(seconds, 'seconds');
 }
+
+/**
+ * Milliseconds for which a thread blocks at a time: a thread inside of a system call cannot be
+ * terminated, nor look at its deadline.
+ */
+export const SLICE = 100;

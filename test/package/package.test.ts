@@ -105,19 +105,35 @@ describe('the package', () => {
     );
   });
 
-  test('serves and talks', async () => {
-    cpSync(here('smoke.mjs'), path.join(consumer, 'smoke.mjs'));
-    const { stdout, stderr } = await node('smoke.mjs');
-    assert.equal(stdout, 'served and talked over TCP, UDP and AF_UNIX\n');
-    assert.equal(stderr, '');
+  test('has a module and declarations for every entry point', () => {
+    const { exports } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+    assert.ok('.' in exports && './sync' in exports);
+    for (const [entry, targets] of Object.entries(exports)) {
+      for (const target of typeof targets === 'string' ? [targets] : Object.values(targets as object))
+        assert.ok(existsSync(path.join(installed, target)), `${entry}: ${target}`);
+    }
+  });
+
+  test('serves and talks, awaited and blocking', async () => {
+    for (const [smoke, how] of [
+      ['smoke.mjs', 'served'],
+      ['smoke-sync.mjs', 'blocked'],
+    ] as const) {
+      cpSync(here(smoke), path.join(consumer, smoke));
+      const { stdout, stderr } = await node(smoke);
+      assert.equal(stdout, `${how} and talked over TCP, UDP and AF_UNIX\n`);
+      assert.equal(stderr, '');
+    }
   });
 
   test('can be loaded with require() where the runtime can require ES modules', async (t) => {
     if (!(process.features as { require_module?: boolean }).require_module) {
       return t.skip(`Node ${process.version} cannot require() an ES module`);
     }
-    const { stdout } = await node('--input-type=commonjs', '-p', 'typeof require("berkeley-sockets").socket');
-    assert.equal(stdout, 'function\n');
+    for (const entry of ['berkeley-sockets', 'berkeley-sockets/sync']) {
+      const { stdout } = await node('--input-type=commonjs', '-p', `typeof require("${entry}").socket`);
+      assert.equal(stdout, 'function\n', entry);
+    }
   });
 
   for (const [resolution, module] of [

@@ -1,57 +1,11 @@
 // Names that a name server knows, and what happens while one does not answer: in a network
 // of the test's own, against Python in the same network.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { noOwnNetwork, ownNetwork, runNode } from '../support/node.ts';
-import { tempdir } from '../support/tempdir.ts';
+import { test } from 'node:test';
+import { noOwnNetwork } from '../support/node.ts';
+import { runWithNames as run } from '../support/resolving.ts';
 
 const skip = noOwnNetwork();
-
-/** Runs a module in a network with a name server that knows `table` and is silent on `*.silent`; what it printed as JSON. */
-async function run<T = unknown>(t: TestContext, script: string): Promise<T> {
-  const folder = tempdir(t);
-  const files = {
-    // Two tries of three seconds: what a look-up takes that nobody answers.
-    'resolv.conf': 'nameserver 127.0.0.1\noptions timeout:3 attempts:2\n',
-    'nsswitch.conf': 'hosts: files dns\nservices: files\nprotocols: files\n',
-    hosts: [
-      '127.0.0.1 localhost',
-      '192.0.2.77 files.example alias.example short',
-      '192.0.2.78 xn--bcher-kva.example',
-      '2001:db8::77 files.example',
-      '',
-    ].join('\n'),
-  };
-  const setup = Object.entries(files).map(([name, content]) => {
-    writeFileSync(path.join(folder, name), content);
-    return `mount --bind ${path.join(folder, name)} /etc/${name}`;
-  });
-  const table = {
-    'one.example': { A: ['192.0.2.1'] },
-    'many.example': { A: ['192.0.2.3', '192.0.2.1', '192.0.2.2'], AAAA: ['2001:db8::2', '2001:db8::1'] },
-    'six.example': { AAAA: ['2001:db8::6'] },
-    'www.example': { CNAME: 'real.example' },
-    'real.example': { A: ['192.0.2.9'], AAAA: ['2001:db8::9'] },
-    'twice.example': { A: ['192.0.2.5', '192.0.2.5'] },
-    'empty.example': {},
-    '9.2.0.192.in-addr.arpa': { PTR: 'real.example' },
-    [`6${'.0'.repeat(23)}.8.b.d.0.1.0.0.2.ip6.arpa`]: { PTR: 'six.example' },
-  };
-  const prelude = `
-    import * as net from 'berkeley-sockets';
-    import { startNameserver } from './test/support/nameserver.ts';
-    await startNameserver(${JSON.stringify(table)}, (name) => name.endsWith('.silent') || name.endsWith('.100.51.198.in-addr.arpa'));
-    const now = () => performance.now() / 1000;
-  `;
-  const { stdout } = await runNode(prelude + script, {
-    flags: ['--import=tsx'],
-    wrap: ownNetwork(setup.join('\n')),
-    seconds: 60,
-  });
-  return JSON.parse(stdout) as T;
-}
 
 test('every look-up gives what Python gives in the same network', { skip }, async (t) => {
   const stream = 1;
