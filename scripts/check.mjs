@@ -66,7 +66,7 @@ const checks = {
   types: () => program(path.join(root, 'node_modules/.bin/tsc'), '-p', 'tsconfig.check.json'),
 
   generated: () =>
-    ['generate', 'reference'].flatMap((name) =>
+    ['generate', 'reference', 'conformance'].flatMap((name) =>
       program(process.execPath, '--import', 'tsx', `scripts/${name}.ts`, '--check'),
     ),
 

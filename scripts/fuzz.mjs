@@ -56,7 +56,6 @@ function stage() {
     'package.json',
     'tsconfig.json',
     'src',
-    'dist',
     'docs',
     'examples',
     'native',
@@ -67,6 +66,11 @@ function stage() {
   ])
     cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
   symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
+  const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], {
+    cwd: folder,
+    stdio: 'inherit',
+  });
+  if (compiled.status !== 0) process.exit(1);
   const out = path.join(folder, 'build', 'berkeley-sockets.node');
   if (values.plain) buildNative({ out });
   else

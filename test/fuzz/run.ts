@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Chance } from '../support/chance.ts';
-import type { Life } from './native.ts';
+import type { Life } from './environment.ts';
 
 const CALLS_A_ROUND = 4000;
 const HANG_SECONDS = 60;

@@ -2,6 +2,7 @@
 import _socket as real
 import errno as _errno
 import os
+import struct
 import sys
 import warnings
 
@@ -229,6 +230,20 @@ class socket:
         with descriptors.lock:
             descriptors.give(fds)
             return self._call("sendmsg", bufs, anc, flags, addr, len(fds), range_class=self._range())
+
+    def sendmsg_afalg(self, msg=(), *, op=-1, iv=None, assoclen=None, flags=0):
+        """sendmsg() with the messages of an AF_ALG operation, as Modules/socketmodule.c has them."""
+        if integer(op) < 0:
+            raise TypeError("invalid or missing argument 'op'")
+        anc = [(real.SOL_ALG, real.ALG_SET_OP, struct.pack("I", op))]
+        if iv is not None:
+            iv = bytes(readable(iv))
+            anc.append((real.SOL_ALG, real.ALG_SET_IV, struct.pack("I", len(iv)) + iv))
+        if assoclen is not None:
+            if integer(assoclen) < 0:
+                raise TypeError("assoclen must be positive")
+            anc.append((real.SOL_ALG, real.ALG_SET_AEAD_ASSOCLEN, struct.pack("I", assoclen)))
+        return self.sendmsg(msg, anc, flags)
 
     # options and state
 
