@@ -208,9 +208,13 @@ napi_value receive_within(napi_env env, napi_callback_info info) {
   uint32_t slot = static_cast<uint32_t>(a.i32(0));
   int32_t n = a.i32(1);
   if (!in_tables(e, slot) || n < 0) return number(env, -EBADF);
-  long r = receive_slab(e, slot, n);
+  // A short read has emptied the queue: mostly there is nothing yet, and poll(2) is asked first.
+  long r = e->flags[slot] & READABLE ? receive_slab(e, slot, n) : -EAGAIN;
   pollfd p{e->fds[slot], POLLIN, 0};
-  if (r == -EAGAIN && (poll_busily(e, &p) > 0 || poll(&p, 1, a.i32(2)) > 0)) r = receive_slab(e, slot, n);
+  if (r == -EAGAIN && (poll_busily(e, &p) > 0 || poll(&p, 1, a.i32(2)) > 0)) {
+    e->flags[slot] |= READABLE;
+    r = receive_slab(e, slot, n);
+  }
   return number(env, r);
 }
 

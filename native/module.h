@@ -1,5 +1,5 @@
-// The rooms of the addon and the state of one environment. Nothing here is global: the
-// addon is loaded again in every worker thread.
+// The rooms of the addon and the state of one environment. Nothing here is global (but the
+// table of transit.cpp): the addon is loaded again in every worker thread.
 #pragma once
 #include "napi.h"
 #include "os.h"

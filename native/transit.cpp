@@ -14,16 +14,16 @@ struct Offer {
   const Env *from;
 };
 
-struct Table {
-  std::mutex mutex;
-  std::vector<Offer> offers;
-  int64_t last = 0;
-};
+// The table, which every thread locks before it looks. Never destroyed: threads may outlive the
+// destructors of the process. No static of a function: that takes guards of the C++ library, which
+// the shipped binary does without.
+std::mutex mutex;
+std::vector<Offer> *list = nullptr;
+int64_t last = 0;
 
-// Never destroyed: threads may outlive the destructors of the process.
-Table &table() {
-  static auto *t = new Table;
-  return *t;
+std::vector<Offer> &offers() {
+  if (!list) list = new std::vector<Offer>;
+  return *list;
 }
 
 // claim(fd, ticket): the descriptor is the caller's from now on; -ENOENT if it is nobody's to take.
@@ -31,11 +31,11 @@ napi_value claim(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
   int fd = a.i32(0);
   int64_t ticket = a.i64(1);
-  Table &t = table();
-  std::lock_guard<std::mutex> lock(t.mutex);
-  for (size_t i = 0; i < t.offers.size(); i++) {
-    if (t.offers[i].ticket != ticket || t.offers[i].fd != fd) continue;
-    t.offers.erase(t.offers.begin() + static_cast<std::ptrdiff_t>(i));
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<Offer> &all = offers();
+  for (size_t i = 0; i < all.size(); i++) {
+    if (all[i].ticket != ticket || all[i].fd != fd) continue;
+    all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
     born(a.state->engine, IO_BORN, fd);
     return number(env, 0);
   }
@@ -46,9 +46,8 @@ napi_value claim(napi_env env, napi_callback_info info) {
 napi_value offered(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   int64_t ticket = a.i64(0);
-  Table &t = table();
-  std::lock_guard<std::mutex> lock(t.mutex);
-  for (const Offer &each : t.offers)
+  std::lock_guard<std::mutex> lock(mutex);
+  for (const Offer &each : offers())
     if (each.ticket == ticket) return number(env, 1);
   return number(env, 0);
 }
@@ -56,21 +55,20 @@ napi_value offered(napi_env env, napi_callback_info info) {
 }  // namespace
 
 int64_t offer_descriptor(const Env *from, int fd) {
-  Table &t = table();
-  std::lock_guard<std::mutex> lock(t.mutex);
-  t.offers.push_back({fd, ++t.last, from});
-  return t.last;
+  std::lock_guard<std::mutex> lock(mutex);
+  offers().push_back({fd, ++last, from});
+  return last;
 }
 
 void close_offers(const Env *from) {
-  Table &t = table();
-  std::lock_guard<std::mutex> lock(t.mutex);
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<Offer> &all = offers();
   size_t kept = 0;
-  for (const Offer &each : t.offers) {
+  for (const Offer &each : all) {
     if (each.from == from) close(each.fd);
-    else t.offers[kept++] = each;
+    else all[kept++] = each;
   }
-  t.offers.resize(kept);
+  all.resize(kept);
 }
 
 const Function transit_functions[] = {

@@ -30,7 +30,7 @@ import {
 } from './constants.gen.ts';
 import { describeKind, describeNames } from './description.ts';
 import * as engine from './engine.ts';
-import { addressInfoError, checkInteger, closedError, systemError, typeError } from './errors.ts';
+import { addressInfoError, checkFlag, checkInteger, closedError, systemError, typeError } from './errors.ts';
 import { getOption, setOption } from './options.ts';
 import { type Credentials, decodeCredentials } from './structures.ts';
 import { decodeTcpInfo, TCP_INFO_SIZE, type TcpInfo } from './tcpinfo.ts';
@@ -281,7 +281,7 @@ export abstract class BaseSocket<F extends number = number> {
 
   /** `setblocking(true)` is `settimeout(null)`, `setblocking(false)` is `settimeout(0)`. */
   setblocking(flag: boolean): void {
-    this.timeout = flag ? -1 : 0;
+    this.timeout = checkFlag('flag', flag) ? -1 : 0;
   }
 
   /** Whether calls wait: false if the timeout is 0. */
@@ -298,7 +298,8 @@ export abstract class BaseSocket<F extends number = number> {
 
   /** Lets programs started from now on inherit the descriptor, or not (FD_CLOEXEC). */
   set_inheritable(inheritable: boolean): void {
-    const r = native.inheritable(this.descriptor('fcntl'), inheritable ? 1 : 0);
+    const on = checkFlag('inheritable', inheritable);
+    const r = native.inheritable(this.descriptor('fcntl'), on ? 1 : 0);
     if (r < 0) throw systemError(r, 'fcntl');
   }
 

@@ -22,6 +22,8 @@ export interface NativeSyscalls {
   /** The length that the kernel gave, or -errno. */
   getsockopt(fd: number, level: number, name: number, value: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array | null, length: number): number;
+  /** Gives a socket a program of the classic BPF; `choosing` is among the sockets of one port. */
+  attachFilter(fd: number, choosing: boolean, program: Uint8Array): number;
   recv(fd: number, view: Uint8Array, offset: number, length: number, flags: number): number;
   /** `recv` of an AF_UNIX stream; `io[0]`: it ended at a message with descriptors. */
   recvStream(fd: number, view: Uint8Array, offset: number, length: number): number;
@@ -37,12 +39,59 @@ export interface NativeSyscalls {
   ): number;
   /** `revents`, 0 for none, or -errno. */
   poll(fd: number, events: number, milliseconds: number): number;
+  /** poll(2) over the first `count` descriptors: how many are ready, 0 for none, or -errno. */
+  pollmany(
+    fds: Int32Array,
+    events: Int16Array,
+    revents: Int16Array,
+    count: number,
+    milliseconds: number,
+  ): number;
   /** 1 or 0 as it is with a negative `change`, which sets it otherwise. */
   inheritable(fd: number, change: number): number;
 }
 
-/** Datagrams in batches: see native/message.cpp. */
+/** From a file to a socket, and what a stream holds: see native/transfer.cpp. */
+export interface NativeTransfers {
+  /** The bytes that the socket took, 0 at the end of the file, or -errno. The file's position stays. */
+  sendfile(socket: number, file: number, offset: number, length: number): number;
+  /** pread(2) into the whole view, or read(2) with a negative position. */
+  readFile(file: number, view: Uint8Array, position: number): number;
+  /** The bytes in a stream's receive queue, up to urgent data, or -errno. */
+  queued(fd: number): number;
+  /** 1 where the next read begins at urgent data, 0 elsewhere, or -errno. */
+  atmark(fd: number): number;
+}
+
+/** Messages: see native/message.cpp. Buffers are one, or several whose sizes add up to `length`. */
 export interface NativeMessages {
+  /**
+   * The bytes received; `io[0]` is the length of the ancillary data, `io[1]` the message's flags,
+   * `io[2]` how many descriptors came. They are closed unless `keep` is called.
+   */
+  recvmsg(
+    fd: number,
+    buffers: Uint8Array | readonly Uint8Array[],
+    length: number,
+    control: Uint8Array,
+    room: number,
+    flags: number,
+  ): number;
+  keep(): void;
+  discard(): void;
+  /** A `namelen` of -1 means the address of `engine.peer`, one of -2 none. */
+  sendmsg(
+    fd: number,
+    buffers: Uint8Array | readonly Uint8Array[],
+    length: number,
+    control: Uint8Array | null,
+    flags: number,
+    namelen: number,
+  ): number;
+}
+
+/** Datagrams in batches: see native/batch.cpp. */
+export interface NativeBatches {
   recvmmsg(
     fd: number,
     count: number,
@@ -62,6 +111,14 @@ export type HostRow = [string, string[], string[]];
 /** What a question to the resolver gave: its rows, or a failure: an EAI value, all of which are negative, or a positive errno. */
 export type Answer<Rows> = Rows | number;
 
+/** Descriptors between two owners: see native/transit.cpp. */
+export interface NativeTransit {
+  /** 0, or -ENOENT where there is no such offer (any more). */
+  claim(fd: number, ticket: number): number;
+  /** 1 as long as nobody has claimed it. */
+  offered(ticket: number): number;
+}
+
 /** Name resolution and the system's tables: see names.ts. */
 export interface NativeNames {
   /** Look-ups in threads: `dispatch` is called with each answer. 0, or -errno. */
@@ -70,7 +127,13 @@ export interface NativeNames {
   holdResolver(hold: boolean): void;
   /** Drops a look-up that no thread has begun. */
   cancelLookup(id: number): void;
-  // Each question comes twice: with an id for `dispatch`, returning 0 or -errno, and blocking.
+  /**
+   * Blocks at most that long for the answer to a question that was asked with a negative id;
+   * `undefined` while there is none.
+   */
+  awaitLookup(id: number, milliseconds: number): Answer<unknown> | undefined;
+  // Each question comes twice: with an id for `dispatch` or `awaitLookup`, returning 0 or -errno,
+  // and answered in place.
   getaddrinfo(
     id: number,
     host: string | null,
@@ -130,15 +193,25 @@ export interface NativeEngine {
   ): void;
   slab(which: number, area: Uint8Array): void;
   receive(slot: number, most: number): number;
+  /** The same, waiting where nothing is there. */
+  receiveWithin(slot: number, most: number, milliseconds: number): number;
   watch(slot: number): number;
-  release(slot: number, close: number): number;
+  /** `end`: 1 closes the descriptor, 0 leaves it open, 2 offers it and returns the ticket; or -errno. */
+  release(slot: number, end: number): number;
   flush(count: number): void;
   reference(): void;
   start(thread: number): number;
   busyPoll(seconds: number): void;
 }
 
-export interface Native extends NativeSyscalls, NativeMessages, NativeNames, NativeEngine {
+export interface Native
+  extends NativeSyscalls,
+    NativeTransfers,
+    NativeMessages,
+    NativeBatches,
+    NativeTransit,
+    NativeNames,
+    NativeEngine {
   readonly constants: Readonly<Record<string, number | undefined>>;
 }
 

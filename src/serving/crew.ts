@@ -21,6 +21,7 @@ export interface CrewErrorPlace {
 const STEADY = 10;
 const SHORTEST_PAUSE = 0.1;
 const LONGEST_PAUSE = 10;
+const LOADING = 5;
 
 /** A place among the threads of a server, whoever is in it. */
 interface Seat {
@@ -28,6 +29,8 @@ interface Seat {
   crashes: number;
   timer: NodeJS.Timeout | undefined;
 }
+
+const closing = (): Error => new Error('the server is closing');
 
 /** The threads of a server. */
 export class Crew {
@@ -116,13 +119,15 @@ export class Crew {
 
   /** Threads with this module, ready, in all seats: those before end, with so much grace. */
   async replace(module: string, grace: number): Promise<void> {
+    if (this.#ending) throw closing();
     const members: Member[] = [];
     try {
       for (const [seat] of this.#seats.entries()) members.push(this.#start(seat, module));
       await Promise.all(members.map((member) => member.ready));
-      if (this.#ending) throw new Error('the server is closing');
+      if (this.#ending) throw closing();
     } catch (error) {
-      await Promise.all(members.map((member) => member.terminate()));
+      // Not at once: Node loses the files of a module that a thread is just reading when it is terminated.
+      await Promise.all(members.map((member) => member.end(LOADING)));
       throw error;
     }
     this.#module = module;
@@ -135,7 +140,11 @@ export class Crew {
       seat.member = member;
       seat.crashes = 0;
       this.#release(at);
-      void before?.end(grace);
+      if (before !== undefined) {
+        before.retired = true;
+        void before.end(grace);
+        await before.stopped;
+      }
       // It was no member of a seat when it crashed.
       if (member.over) this.#vacate(at);
     }
@@ -147,10 +156,9 @@ export class Crew {
       if (which !== CONNECTIONS) this.#earlier[which]! += n;
     });
     const at = this.#seats.findIndex((seat) => seat.member === member);
-    if (at >= 0 && !this.#ending) {
+    if ((at >= 0 || (member.retired && error !== undefined)) && !this.#ending)
       this.#tell(error, { during: 'thread' });
-      this.#vacate(at);
-    }
+    if (at >= 0 && !this.#ending) this.#vacate(at);
     if (this.#ending && this.#members.size === 0) this.#gone();
   }
 
@@ -185,7 +193,9 @@ export class Crew {
     }
     if (this.#ending || seat.member !== member) return;
     await this.#serve(member, this.#listenerOf(at));
-    if (!member.over) this.#release(at);
+    if (member.over) return;
+    this.#release(at);
+    this.#lend();
   }
 
   // A queue that no thread accepts from is lent to the one with the least to do.
@@ -201,12 +211,11 @@ export class Crew {
     });
   }
 
-  /** Whoever was lent the listener of this seat gives it back; and there is one more to lend to. */
+  /** Whoever was lent the listener of this seat gives it back. */
   #release(at: number): void {
     const id = this.#listenerOf(at);
     if (this.#listeners.length > 1)
       for (const { member } of this.#seats) if (member !== this.#seats[at]!.member) member?.leave(id);
-    this.#lend();
   }
 
   // --- ending -------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ function end(grace: number): void {
   ending = true;
   if (servers.size === 0) process.exit(0);
   for (const server of servers.values()) void server.close({ grace });
+  say({ stopped: true });
 }
 
 process.on('exit', count);

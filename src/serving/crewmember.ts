@@ -25,6 +25,7 @@ export class Member {
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #overseer: Overseer;
+  #stopped: () => void = () => {};
   readonly #resolve: Resolve;
   readonly #reject: Reject;
   readonly #listening = new Map<number, () => void>();
@@ -34,9 +35,13 @@ export class Member {
   readonly begun = performance.now();
   /** Resolves when its handler is loaded; rejects when it cannot be. */
   readonly ready: Promise<void>;
+  /** Resolves when it accepts nothing any more. */
+  readonly stopped: Promise<void>;
   /** Resolves when it is gone. */
   readonly gone: Promise<void>;
   over = false;
+  /** Another one is in its place: it finishes what it has. */
+  retired = false;
   #failure: unknown = undefined;
   #ending = false;
   #deadline: NodeJS.Timeout | undefined = undefined;
@@ -68,6 +73,9 @@ export class Member {
     this.#worker.on('error', (error) => {
       this.#failure ??= error;
     });
+    this.stopped = new Promise((resolve) => {
+      this.#stopped = resolve;
+    });
     this.gone = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
         this.#exited(code);
@@ -79,6 +87,7 @@ export class Member {
   #hear(report: Report): void {
     if ('ready' in report) this.#resolve(undefined);
     else if ('listening' in report) this.#heard(report.listening);
+    else if ('stopped' in report) this.#stopped();
     else if ('failure' in report) this.#failure ??= unpackFailure(report.failure);
     else this.#overseer.told(unpackFailure(report.error), report.place);
   }
@@ -98,6 +107,7 @@ export class Member {
       ? undefined
       : new Error(`a thread of the server has ended with code ${code}`);
     this.#reject(this.#failure);
+    this.#stopped();
     for (const resolve of this.#listening.values()) resolve();
     this.#overseer.ended(this, this.#failure);
   }
@@ -133,12 +143,6 @@ export class Member {
     clearTimeout(this.#deadline);
     const left = (grace + PATIENCE) * 1000;
     if (left < 0x7fffffff) this.#deadline = setTimeout(() => void this.#worker.terminate(), left);
-    return this.gone;
-  }
-
-  terminate(): Promise<void> {
-    this.#ending = true;
-    void this.#worker.terminate();
     return this.gone;
   }
 

@@ -33,5 +33,6 @@ export type Order = { listen: number; handle: Required<SocketHandle> } | { leave
 export type Report =
   | { ready: true }
   | { listening: number }
+  | { stopped: true }
   | { failure: PackedFailure }
   | { error: PackedFailure; place: ErrorPlace | DatagramErrorPlace };

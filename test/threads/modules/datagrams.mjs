@@ -1,0 +1,4 @@
+import { threadId } from 'node:worker_threads';
+
+export default async (data, address, { socket }) =>
+  void (await socket.sendto(`${threadId} ${data}`, address));
