@@ -13,6 +13,8 @@ export interface Request<R> {
 export interface Incoming {
   readonly queue: ByteQueue;
   ended: boolean;
+  /** Reads wait behind one another. */
+  queued: boolean;
 }
 
 /** The end of the stream, or a message that it cuts. */

@@ -1,6 +1,7 @@
 // Messages out of a stream (framing.ts says which there are). Each read is one operation of the socket,
 // which holds the reading direction until the message is there; so the socket's timeout, its
 // queue and its flavour are the reader's. Knows nothing of how a read waits.
+import type { BaseSocket } from './base.ts';
 import { ByteQueue } from './bytequeue.ts';
 import { bytesOf, type Data } from './bytes.ts';
 import * as engine from './engine.ts';
@@ -58,25 +59,48 @@ export interface ReaderSource<M extends Flavour> {
   given<R>(value: R): Given<M, R>;
   refused(error: unknown): Given<M, never>;
   readonly reading: boolean;
+  /** How bytes are received, where it is not recv(2). It leaves the socket readable while it has more. */
+  readonly receiving?: Operation<undefined, Buffer>;
 }
 
-const reading: Operation<Request<unknown>, unknown> = {
+function receiveFor(
+  receiving: Operation<undefined, Buffer>,
+  socket: BaseSocket,
+  request: Request<unknown>,
+): Outcome<unknown> {
+  const message = request.next();
+  if (message !== undefined) return message;
+  const { incoming } = request;
+  const piece: Outcome<Buffer> = receiving.attempt(socket, undefined, CHUNK, 0);
+  if (typeof piece === 'symbol') return piece;
+  if (piece.length === 0) incoming.ended = true;
+  else incoming.queue.push(piece);
+  const now = request.next();
+  if (now !== undefined) return now;
+  // A short read emptied the kernel's queue: another one would only say so.
+  return (engine.flags[socket.slot]! & engine.READABLE) === 0 ? BLOCKED : MORE;
+}
+
+// What is left is for those who wait behind, whatever the kernel has.
+function leave(incoming: Incoming, { slot }: BaseSocket): undefined {
+  if (slot >= 0 && (incoming.queue.size > 0 || incoming.ended)) engine.flags[slot]! |= engine.READABLE;
+}
+
+const readingBy = (receiving: Operation<undefined, Buffer>): Operation<Request<unknown>, unknown> => ({
   syscall: 'recv',
   direction: READ,
   attempt(socket, request): Outcome<unknown> {
-    const message = request.next();
-    if (message !== undefined) return message;
     const { incoming } = request;
-    const piece: Outcome<Buffer> = recv.attempt(socket, undefined, CHUNK, 0);
-    if (typeof piece === 'symbol') return piece;
-    if (piece.length === 0) incoming.ended = true;
-    else incoming.queue.push(piece);
-    const now = request.next();
-    if (now !== undefined) return now;
-    // A short read emptied the kernel's queue: another one would only say so.
-    return (engine.flags[socket.slot]! & engine.READABLE) === 0 ? BLOCKED : MORE;
+    if (!incoming.queued) return receiveFor(receiving, socket, request);
+    try {
+      return receiveFor(receiving, socket, request);
+    } finally {
+      leave(incoming, socket);
+    }
   },
-};
+  cut: ({ incoming }, _, socket) => leave(incoming, socket),
+});
+const reading = readingBy(recv);
 
 function checkLimit(limit: unknown): number {
   return limit === Number.POSITIVE_INFINITY
@@ -99,6 +123,19 @@ function then<M extends Flavour, A, B>(given: Given<M, A>, next: (value: A) => B
 const ended = { done: true, value: undefined } as const;
 const result = <T>(value: T | undefined): IteratorResult<T, undefined> =>
   value === undefined ? ended : { done: false, value };
+
+// The length in front of a frame: a mistake in it is told before the first one is awaited.
+function headerOf(options: unknown): { lengthBytes: number; little: boolean } {
+  if (typeof options !== 'object' || options === null)
+    throw typeError('options', 'an object with lengthBytes', options);
+  const { lengthBytes, endian = 'big' } = options as FrameOptions;
+  if (typeof lengthBytes !== 'number') throw typeError('lengthBytes', '2, 4 or 8', lengthBytes);
+  if (lengthBytes !== 2 && lengthBytes !== 4 && lengthBytes !== 8)
+    throw new RangeError(`Expected 2, 4 or 8 for lengthBytes but received ${lengthBytes}`);
+  const little = LITTLE.get(endian);
+  if (little === undefined) throw typeError('endian', '"big" or "little"', endian);
+  return { lengthBytes, little };
+}
 
 // Over messages until there is none. Leaving the loop early takes nothing from the stream.
 class Messages<M extends Flavour, T> {
@@ -134,14 +171,21 @@ class Messages<M extends Flavour, T> {
  */
 export class Reader<M extends Flavour = 'awaited'> {
   readonly #source: ReaderSource<M>;
-  readonly #incoming: Incoming = { queue: new ByteQueue(), ended: false };
+  readonly #incoming: Incoming = { queue: new ByteQueue(), ended: false, queued: false };
   readonly #limit: number;
   #ahead: LinesAhead | undefined = undefined;
+  readonly #reading: Operation<Request<unknown>, unknown>;
 
   /** @internal */
   constructor(source: ReaderSource<M>, limit: number | undefined) {
     this.#source = source;
+    this.#reading = source.receiving === undefined ? reading : readingBy(source.receiving);
     this.#limit = limit === undefined ? LIMIT : checkLimit(limit);
+  }
+
+  /** What it receives from. @internal */
+  get source(): ReaderSource<M> {
+    return this.#source;
   }
 
   /** Bytes that were received and not yet read. */
@@ -245,12 +289,7 @@ export class Reader<M extends Flavour = 'awaited'> {
   readframe(options: Told<M, FrameOptions>): Given<M, Buffer | null> {
     try {
       const told = checkOptions<FrameOptions>(options);
-      if (told === undefined) throw typeError('options', 'an object with lengthBytes', told);
-      const { lengthBytes, endian = 'big' } = told;
-      if (lengthBytes !== 2 && lengthBytes !== 4 && lengthBytes !== 8)
-        throw typeError('lengthBytes', '2, 4 or 8', lengthBytes);
-      const little = LITTLE.get(endian);
-      if (little === undefined) throw typeError('endian', '"big" or "little"', endian);
+      const { lengthBytes, little } = headerOf(told);
       return this.#serve(new Frame(this.#incoming, lengthBytes, little, this.#limitOf(told)), told);
     } catch (error) {
       return this.#source.refused(error);
@@ -289,6 +328,7 @@ export class Reader<M extends Flavour = 'awaited'> {
 
   /** The frames of the stream. Errors: those of `readframe`. */
   frames(options: Told<M, FrameOptions>): Iterated<M, Buffer> {
+    headerOf(options);
     return Messages.over(() => then(this.readframe(options), (frame) => result(frame ?? undefined)));
   }
 
@@ -315,10 +355,11 @@ export class Reader<M extends Flavour = 'awaited'> {
   #serve<R>(request: Request<R>, told: WaitOptions | undefined): Given<M, R> {
     const source = this.#source;
     if (this.#ahead !== undefined) this.#settle();
-    if (!source.reading) {
+    this.#incoming.queued = source.reading;
+    if (!this.#incoming.queued) {
       const message = request.next();
       if (message !== undefined) return source.given(message);
     }
-    return source.run(reading as Operation<Request<R>, R>, request, 0, 0, told?.signal);
+    return source.run(this.#reading as Operation<Request<R>, R>, request, 0, 0, told?.signal);
   }
 }

@@ -66,6 +66,8 @@ export abstract class WatchedSocket<F extends number = number>
       ? this.#reads === undefined || looksBeside(msgFlags)
       : this.#writes === undefined && (this.#state & IN_RING) === 0;
     if (first) {
+      // Who waits for readiness came before, and would not be told of what this takes.
+      if (this.#waits !== undefined) this.#checkWaits();
       // A call that never waits asks the kernel whatever the engine knew last.
       const ready = (engine.flags[slot]! & (reading ? engine.READABLE : engine.WRITABLE)) !== 0;
       if (once || (ready && engine.spend())) {
@@ -131,7 +133,8 @@ export abstract class WatchedSocket<F extends number = number>
     const read = this.#reads;
     let wanted = this.#waits === undefined ? 0 : this.#waits.wanted();
     if (read !== undefined && !this.#connecting) {
-      if (read.operation.native) {
+      // Who waits for what there is to read is told of it before the engine takes it.
+      if (read.operation.native && (wanted & engine.WANT_READ) === 0) {
         engine.asks[slot] = read.count;
         wanted |= engine.WANT_RECV;
       } else wanted |= engine.WANT_READ;

@@ -300,6 +300,35 @@ scene('batches hold every line once, and lines over the limit are found among ot
   }
 });
 
+scene('one piece serves all reads that wait for it', async (s) => {
+  const [a, b] = readers(s);
+  const reader = b.reader();
+  const lines = [reader.readline(), reader.readline(), reader.readexactly(2), reader.readline()];
+  await a.sendall('one\ntwo\n34five\n');
+  const served = await within(Promise.all(lines), 'all four');
+  assert.deepEqual(served.map(String), ['one\n', 'two\n', '34', 'five\n']);
+
+  // One that is given up leaves what it could not use to those behind it.
+  b.settimeout(0.2);
+  const late = reader.readexactly(100);
+  await a.sendall('six\n');
+  await sleep(0.05);
+  b.settimeout(null);
+  const behind = [reader.readline(), reader.readline()];
+  await assert.rejects(late, TimeoutError);
+  assert.equal(String(await within(behind[0]!, 'the line that was there')), 'six\n');
+  await a.sendall('seven\n');
+  assert.equal(String(await behind[1]), 'seven\n');
+
+  // So does one that fails, and the end of the stream is for all.
+  const rest = [reader.readline({ limit: 2 }), reader.readline(), reader.readline(), reader.readall()];
+  const failing = assert.rejects(rest[0]!, LimitError);
+  await a.sendall('eight\n');
+  a.shutdown(SHUT_WR);
+  await failing;
+  assert.deepEqual((await within(Promise.all(rest.slice(1)), 'the end')).map(String), ['eight\n', '', '']);
+});
+
 scene('closing the socket ends reads that wait; what was received can still be read', async (s) => {
   const [a, b] = readers(s);
   const reader = b.reader();
@@ -350,9 +379,13 @@ scene('arguments are checked', async (s) => {
     ['peek', [undefined], TypeError],
     ['read', [1.5], RangeError],
     ['readframe', [undefined], TypeError],
-    ['readframe', [{ lengthBytes: 3 }], TypeError],
+    ['readframe', [{ lengthBytes: 3 }], RangeError],
+    ['readframe', [{ lengthBytes: '2' }], TypeError],
     ['readframe', [{ lengthBytes: 2, endian: 'middle' }], TypeError],
   ] as const)
     await assert.rejects(async () => calls[method]!(...args), type, `${method}(${JSON.stringify(args)})`);
   assert.throws(() => reader.lines({ encoding: 'utf16le' as 'utf8' }), TypeError);
+  assert.throws(() => calls.frames!(), TypeError);
+  assert.throws(() => calls.frames!({ lengthBytes: 3 }), RangeError);
+  assert.throws(() => calls.frames!({ lengthBytes: 4, endian: 'middle' }), TypeError);
 });
