@@ -6,6 +6,7 @@ import { SOCK_STREAM } from './constants.gen.ts';
 import { openServer, type ServerOptions } from './listen.ts';
 import { later } from './lookup.ts';
 import { socket } from './open.ts';
+import { notePeerHost } from './peerhost.ts';
 import {
   allFailed,
   type Candidate,
@@ -14,6 +15,7 @@ import {
   candidatesOf,
   expired,
   type FamilyOf,
+  type Move,
   type News,
   planOf,
   race,
@@ -34,7 +36,7 @@ export async function createConnection<A extends ConnectionAddress>(
   options: ConnectionOptions = {},
 ): Promise<Socket<FamilyOf<A>, SOCK_STREAM>> {
   const { given, timeout, delay } = planOf(address, options);
-  const { signal, sourceAddress } = options;
+  const { signal } = options;
   checkSignal(signal);
 
   // One signal for the look-up and every attempt: the caller's abort, and the deadline.
@@ -44,10 +46,11 @@ export async function createConnection<A extends ConnectionAddress>(
   const late = () => stop.abort(expired(address, failures));
   const timer = timeout > 0 ? setTimeout(late, Math.min(Math.ceil(timeout * 1000), 0x7fffffff)) : undefined;
   try {
-    const candidates = await later(candidatesOf(address), stop.signal);
-    const connection = await first(candidates, sourceAddress, delay, failures, stop.signal);
+    const candidates = await later(candidatesOf(address, options), stop.signal);
+    const connection = await first(candidates, options, delay, failures, stop.signal);
     if (connection === undefined) throw allFailed(address, failures, options);
     connection.settimeout(given);
+    if (Array.isArray(address)) notePeerHost(connection, address[0]);
     return connection as Socket<FamilyOf<A>, SOCK_STREAM>;
   } finally {
     clearTimeout(timer);
@@ -75,7 +78,7 @@ async function attempt(candidate: Candidate, source: Source, signal: AbortSignal
 // The first to connect; nothing when all have failed.
 function first(
   candidates: readonly Candidate[],
-  source: Source,
+  options: ConnectionOptions,
   delay: number,
   failures: unknown[],
   signal: AbortSignal,
@@ -84,7 +87,7 @@ function first(
   const losers = new AbortController();
   const each = AbortSignal.any([signal, losers.signal]);
   return new Promise((resolve, reject) => {
-    const moves = race<Connection>(candidates.length, delay, failures);
+    const moves = race<Connection>(candidates, options, delay, failures);
     let timer: NodeJS.Timeout | undefined;
     let over = false;
     const finish = () => {
@@ -99,7 +102,16 @@ function first(
         return;
       }
       clearTimeout(timer);
-      const move = moves.next(news);
+      let move: IteratorResult<Move, Connection | undefined>;
+      try {
+        move = moves.next(news);
+      } catch (error) {
+        // What the caller's onattempt threw.
+        finish();
+        if (news !== undefined && 'connection' in news) news.connection.close();
+        reject(error);
+        return;
+      }
       if (move.done) {
         finish();
         resolve(move.value);
@@ -107,7 +119,7 @@ function first(
       }
       const { begin, seconds } = move.value;
       if (begin !== undefined) {
-        attempt(candidates[begin]!, source, each).then(
+        attempt(candidates[begin]!, options.sourceAddress, each).then(
           (connection) => go({ attempt: begin, connection }),
           (error) => go({ attempt: begin, error }),
         );

@@ -1,7 +1,15 @@
 // createConnection without the waiting: its arguments, the addresses to try, in what order and
 // when, as RFC 8305 ("Happy Eyeballs") has it, and what it says when all have failed.
-import { type AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from './constants.gen.ts';
-import { checkInteger, type SocketError, type TimeoutError, timeoutError, typeError } from './errors.ts';
+import type { AnyAddress } from './address.ts';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, SOCK_STREAM } from './constants.gen.ts';
+import {
+  checkFlag,
+  checkInteger,
+  type SocketError,
+  type TimeoutError,
+  timeoutError,
+  typeError,
+} from './errors.ts';
 import type { Steps } from './lookup.ts';
 import { allAddresses, type ResolvedAddress } from './queries.ts';
 import { checkTimeout, getdefaulttimeout } from './timeout.ts';
@@ -32,6 +40,10 @@ export interface ConnectionOptions {
   allErrors?: boolean | undefined;
   /** Seconds until the next address is tried beside one that is still connecting. */
   happyEyeballsDelay?: number | undefined;
+  /** `AF_INET` or `AF_INET6`: addresses of that family only. */
+  family?: number | undefined;
+  /** Is told of each address when it has failed, or has won. If it throws, the call fails with that. */
+  onattempt?: ((address: AnyAddress, error: unknown) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -53,11 +65,18 @@ export function planOf(address: unknown, options: ConnectionOptions): Plan {
   const given = options.timeout === undefined ? getdefaulttimeout() : options.timeout;
   const timeout = checkTimeout(given, 'timeout');
   const delay = options.happyEyeballsDelay ?? DEFAULT_DELAY;
+  const { family = AF_UNSPEC, onattempt } = options;
+  if (![AF_UNSPEC, AF_INET, AF_INET6].includes(family))
+    throw new RangeError(`Expected AF_INET or AF_INET6 for family but received ${family}`);
+  if (onattempt !== undefined && typeof onattempt !== 'function')
+    throw typeError('onattempt', 'a function', onattempt);
   if (typeof delay !== 'number') throw typeError('happyEyeballsDelay', 'a number of seconds', delay);
   if (!(delay >= 0 && delay <= 3600)) {
     throw new RangeError(`Expected seconds from 0 to 3600 for happyEyeballsDelay but received ${delay}`);
   }
+  if (options.allErrors !== undefined) checkFlag('allErrors', options.allErrors);
   checkTarget(address);
+  if (Array.isArray(address) && options.sourceAddress !== undefined) checkSource(options.sourceAddress);
   return { given, timeout, delay };
 }
 
@@ -71,6 +90,15 @@ function checkTarget(address: unknown): void {
   if (typeof port !== 'string') checkInteger('the port of address', port, 0, 0xffff);
   checkInteger('the flowinfo of address', address[2] ?? 0, 0, 0xfffff);
   checkInteger('the scopeId of address', address[3] ?? 0, 0, 0xffffffff);
+}
+
+// Its form: whether the host is of an attempt's family is the attempt's business.
+function checkSource(address: unknown): void {
+  if (!Array.isArray(address) || address.length < 2)
+    throw typeError('sourceAddress', '[host, port]', address);
+  const [host, port] = address as unknown[];
+  if (typeof host !== 'string') throw typeError('the host of sourceAddress', 'a string', host);
+  checkInteger('the port of sourceAddress', port, 0, 0xffff);
 }
 
 function nameOf(address: ConnectionAddress): string {
@@ -107,11 +135,14 @@ export interface Candidate {
 }
 
 /** What a connection to `address` may go to, in the order in which it is tried. */
-export function* candidatesOf(address: ConnectionAddress): Steps<Candidate[]> {
+export function* candidatesOf(
+  address: ConnectionAddress,
+  { family = AF_UNSPEC }: ConnectionOptions,
+): Steps<Candidate[]> {
   if (typeof address === 'string' || address instanceof Uint8Array)
     return [{ family: AF_UNIX, proto: 0, address }];
   const [host, port, flowinfo, scope] = address;
-  const found = interleaved(yield* allAddresses(host, port, { type: SOCK_STREAM }));
+  const found = interleaved(yield* allAddresses(host, port, { family, type: SOCK_STREAM }));
   if (scope === undefined) return found;
   return found.map(({ family, proto, address }) => ({
     family,
@@ -146,24 +177,32 @@ export interface Move {
 }
 
 /**
- * The race between `count` attempts. It is told the news as they come, or nothing when the seconds
+ * The race between an attempt for each candidate. It is told the news as they come, or nothing when the seconds
  * of its last move have passed; it ends with the first connection, or with nothing when all have
  * failed, which is in `failures` by attempt. No attempt is given up for another.
  */
 export function* race<Connection>(
-  count: number,
+  candidates: readonly Candidate[],
+  { onattempt }: ConnectionOptions,
   delay: number,
   failures: unknown[],
 ): Generator<Move, Connection | undefined, News<Connection> | undefined> {
+  const count = candidates.length;
+  const tell = (attempt: number, error: unknown): void =>
+    onattempt?.(candidates[attempt]!.address as AnyAddress, error);
   let failed = 0;
   // Each reason to come round, a failure or the delay's end, is one to begin the next attempt.
   for (let begun = 0; failed < count; ) {
     const begin = begun < count ? begun++ : undefined;
     const news = yield { begin, seconds: begun < count ? delay : Number.POSITIVE_INFINITY };
     if (news === undefined) continue;
-    if ('connection' in news) return news.connection;
+    if ('connection' in news) {
+      tell(news.attempt, undefined);
+      return news.connection;
+    }
     failures[news.attempt] = news.error;
     failed++;
+    tell(news.attempt, news.error);
   }
   return undefined;
 }

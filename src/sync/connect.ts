@@ -49,10 +49,10 @@ export function createConnection<A extends ConnectionAddress>(
   const deadline = timeout > 0 ? performance.now() + timeout * 1000 : Number.POSITIVE_INFINITY;
   const failures: unknown[] = [];
   const late = () => expired(address, failures);
-  const candidates = now(candidatesOf(address), deadline, late);
+  const candidates = now(candidatesOf(address, options), deadline, late);
   const attempts = new Attempts(candidates, sourceAddress, deadline);
   try {
-    const moves = race<Connection>(candidates.length, delay, failures);
+    const moves = race<Connection>(candidates, options, delay, failures);
     for (let move = moves.next(); ; ) {
       if (move.done) {
         const connection = move.value;
@@ -64,7 +64,13 @@ export function createConnection<A extends ConnectionAddress>(
       const begun = begin === undefined ? undefined : attempts.begin(begin);
       const news = begun ?? attempts.wait(Math.min(deadline, performance.now() + seconds * 1000));
       if (news === undefined && performance.now() >= deadline) throw late();
-      move = moves.next(news);
+      try {
+        move = moves.next(news);
+      } catch (error) {
+        // What the caller's onattempt threw.
+        if (news !== undefined && 'connection' in news) news.connection.close();
+        throw error;
+      }
     }
   } finally {
     attempts.close();
