@@ -26,7 +26,8 @@ function install(packages) {
     const r = spawnSync('apt-get', ['-qq', '-o', 'Acquire::Retries=3', ...args], options);
     return r.status === 0 ? undefined : r.stderr || r.error?.message || `status ${r.status}`;
   };
-  const wanted = ['install', '--yes', '--no-install-recommends', ...packages];
+  // Not at the price of what is there: a mail server may be in use.
+  const wanted = ['install', '--yes', '--no-install-recommends', '--no-remove', ...packages];
   // The lists of a fresh machine are missing or old: fetched only when the first try says so.
   if (apt(...wanted) === undefined) return undefined;
   return apt('update') ?? apt(...wanted);

@@ -2,7 +2,7 @@
 // its own, and where the tests are root as the user nobody: none touches what the machine runs.
 // Knows nothing of the library under test.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { eventually } from './deadline.ts';
@@ -86,8 +86,7 @@ export async function answers(daemon: Peer, address: number | string, seconds = 
 async function certify(folder: string): Promise<string> {
   const certificate = path.join(folder, 'certificate.pem');
   const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  // OpenSMTPD 6.8 with OpenSSL 3 fails with keys of elliptic curves.
-  const key = ['-newkey', 'rsa:2048', '-noenc'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc'];
   const out = ['-keyout', path.join(folder, 'key.pem'), '-out', certificate];
   await runPeer('openssl', ['req', '-x509', ...key, ...name, ...out, '-days', '2']);
   return certificate;
@@ -146,8 +145,8 @@ export async function sshd(t: Ending): Promise<number> {
   return port;
 }
 
-/** Dovecot's POP3: everybody has the password, and the messages of `maildir`. */
-export async function dovecot(t: Ending, maildir: string, password: string): Promise<number> {
+/** Dovecot's POP3, `localhost` inside TLS: everybody has the password, and the messages of `maildir`. */
+export async function dovecot(t: Ending, maildir: string, password: string) {
   const port = await unusedPort();
   const user = serverUser();
   const folder = home(t, {
@@ -158,7 +157,9 @@ state_dir = @HOME@/run
 log_path = /dev/stderr
 protocols = pop3
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <@HOME@/certificate.pem
+ssl_key = <@HOME@/key.pem
 disable_plaintext_auth = no
 default_internal_user = ${user}
 default_internal_group = ${serverGroup()}
@@ -190,9 +191,11 @@ service pop3-login {
 }
 `,
   });
+  const certificate = await certify(folder);
+  give(folder);
   const daemon = startDaemon(t, as(['dovecot', '-F', '-c', `${folder}/dovecot.conf`]));
   await answers(daemon, port);
-  return port;
+  return { port, certificate };
 }
 
 // OpenSMTPD has to be root, and its queue and control socket lie where its packager put them: here in
@@ -213,24 +216,20 @@ export function noSmtpd(): string | false {
   return probe.status === 0 ? false : `no mounts of its own to be had: ${probe.stderr.trim()}`;
 }
 
-/** OpenSMTPD, which delivers whatever it is given to one Maildir, and is `localhost` inside TLS. */
+/** OpenSMTPD, which delivers whatever it is given to one Maildir. (As Debian 12 has it, with OpenSSL 3, it cannot TLS.) */
 export async function smtpd(t: Ending) {
   const port = await unusedPort();
   const folder = home(t, {
     'mail/': '',
     'smtpd.conf': `
-pki localhost cert "@HOME@/certificate.pem"
-pki localhost key "@HOME@/key.pem"
-listen on 127.0.0.1 port ${port} hostname mail.example.org tls pki localhost
+listen on 127.0.0.1 port ${port} hostname mail.example.org
 action "deliver" maildir "@HOME@/mail" virtual { "@" = ${nobody.name} }
 match from any for any action "deliver"
 `,
   });
-  const certificate = await certify(folder);
-  chmodSync(path.join(folder, 'key.pem'), 0o600);
   const daemon = startDaemon(t, [...ownMounts, 'smtpd', '-d', '-f', `${folder}/smtpd.conf`]);
   await answers(daemon, port);
-  return { port, maildir: path.join(folder, 'mail'), certificate };
+  return { port, maildir: path.join(folder, 'mail') };
 }
 
 /** nginx with these files, over HTTP, over HTTPS as `localhost`, and over HTTP on an AF_UNIX socket. */
