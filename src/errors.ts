@@ -198,6 +198,12 @@ export function typeError(name: string, what: string, value: unknown): TypeError
   return new TypeError(`Expected ${what} for ${name} but received ${describeValue(value)}`);
 }
 
+/** A flag: a boolean, or a number as in C and in Python. */
+export function checkFlag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean' && typeof value !== 'number') throw typeError(name, 'a boolean', value);
+  return Boolean(value);
+}
+
 /** An integer argument within bounds: a `TypeError` or `RangeError` otherwise. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') throw typeError(name, 'a number', value);

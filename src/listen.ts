@@ -14,7 +14,7 @@ import {
 } from './constants.gen.ts';
 import { type Construct, openSocket } from './create.ts';
 import { ensureStarted } from './engine.ts';
-import { checkInteger, SocketError, typeError } from './errors.ts';
+import { checkFlag, checkInteger, SocketError, typeError } from './errors.ts';
 import type { FlavouredSocket } from './flavour.ts';
 
 /** What `createServer` can be told. */
@@ -44,6 +44,8 @@ export function openServer<S extends FlavouredSocket>(
   const { backlog, reusePort = false, dualstackIPv6 = false } = options;
   // Before a file of this name is made.
   if (backlog !== undefined) checkInteger('backlog', backlog, -0x80000000, 0x7fffffff);
+  checkFlag('reusePort', reusePort);
+  checkFlag('dualstackIPv6', dualstackIPv6);
   const family = options.family ?? familyOf(address, dualstackIPv6);
   if (dualstackIPv6 && family !== AF_INET6) throw new RangeError('dualstackIPv6 needs the family AF_INET6');
   if (dualstackIPv6 && !hasDualstackIPv6()) {

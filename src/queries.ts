@@ -13,11 +13,13 @@ import {
   NI_NUMERICHOST,
   NI_NUMERICSERV,
   SOCK_DGRAM,
+  SOCK_STREAM,
 } from './constants.gen.ts';
 import { addressInfoError, checkInteger, describeValue, SocketError, typeError } from './errors.ts';
 import { gethostname } from './interfaces.ts';
 import { formatInet4, formatInet6, parseInet4, parseInet6 } from './iptext.ts';
 import type { Question, Steps } from './lookup.ts';
+import { wellKnown } from './services.ts';
 
 /** The hints of getaddrinfo(3); what is left out is 0, "any". */
 export interface AddressInfoHints {
@@ -148,8 +150,28 @@ export function* allAddresses(
   port: number | string | null,
   hints: AddressInfoHints,
 ): Steps<ResolvedAddress[]> {
-  return yield* asked(addressQuestion(host, port, hints));
+  try {
+    return yield* asked(addressQuestion(host, port, hints));
+  } catch (error) {
+    const known = isUnknownService(error) ? wellKnown(String(port)) : undefined;
+    if (known === undefined) throw error;
+    // As the C library has it: what the service is not offered over is left out, and there is no
+    // service table for raw sockets.
+    const question = addressQuestion(host, known.port, hints);
+    const rows = yield* asked({ ...question, place: placeOf(host, port) });
+    const found = rows.filter(({ type }) => known.protocols.includes(PROTOCOL_OF.get(type) ?? ''));
+    if (found.length === 0) throw error;
+    return found;
+  }
 }
+
+// The built-in table stands behind the system's, which knows nothing without /etc/services.
+const isUnknownService = (error: unknown): boolean =>
+  error instanceof SocketError && error.code === 'EAI_SERVICE' && error.syscall === 'getaddrinfo';
+const PROTOCOL_OF = new Map<number, string>([
+  [SOCK_STREAM, 'tcp'],
+  [SOCK_DGRAM, 'udp'],
+]);
 
 /** The rows of `getaddrinfo`. */
 export function* addressInfo(

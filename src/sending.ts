@@ -51,12 +51,17 @@ export abstract class SendingSocket<
    * aborted one, in the reason; what is in the kernel is sent.
    */
   sendall(data: Data, options?: Told<M, TransferOptions>): Given<M, void> {
+    let begun = false;
     try {
       if (options === undefined && this.gathers(data)) return this.gather(data, true) as Given<M, void>;
       const checked = checkOptions(options);
       const bytes = bytesOf(data, 'data');
-      return this.run(ops.sendall, { view: bytes, sent: 0 }, bytes.length, flagsOf(checked), checked?.signal);
+      const msgFlags = flagsOf(checked);
+      if (this.slot < 0) throw closedError('send');
+      begun = true;
+      return this.run(ops.sendall, { view: bytes, sent: 0 }, bytes.length, msgFlags, checked?.signal);
     } catch (error) {
+      if (!begun) ops.noteSent(error, 0);
       return this.refused(error);
     }
   }
@@ -157,7 +162,8 @@ export abstract class SendingSocket<
       if (onprogress === undefined) return this.run(sendfile, sending, 0, 0, signal);
       return this.#sendfile(sending, onprogress, signal);
     } catch (error) {
-      if (sending !== undefined) closeFile(sending);
+      if (sending === undefined) ops.noteSent(error, 0);
+      else closeFile(sending);
       return this.refused(error);
     }
   }

@@ -23,6 +23,12 @@ function listed(list: string, word: string): boolean {
   return list.split(' ').includes(word);
 }
 
+/** The port and the protocols of a service in the built-in table. @internal */
+export function wellKnown(service: string): { port: number; protocols: string[] } | undefined {
+  const row = services.find(([names]) => listed(names, service));
+  return row && { port: row[1], protocols: row[2].split(' ') };
+}
+
 /**
  * The port of a service, `proto` being `"tcp"`, `"udp"` or any (then the first that is
  * listed): getservbyname(3). `SocketError` `ENOENT` if nobody knows it.

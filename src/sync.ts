@@ -11,5 +11,6 @@ export {
   getnameinfo,
 } from './sync/names.ts';
 export { fromfd, fromHandle, socket, socketpair } from './sync/open.ts';
+export { Reader } from './sync/reader.ts';
 export { select, waitAny } from './sync/select.ts';
 export * from './vocabulary.ts';

@@ -1,7 +1,8 @@
 // Waiting for the first of many sockets, in a thread that blocks. As select.ts.
+import { nobodyAborts } from '../abort.ts';
 import { native } from '../binding.ts';
 import * as engine from '../engine.ts';
-import { checkOptions, type Told } from '../flavour.ts';
+import { checkOptions, type Told, type WaitOptions } from '../flavour.ts';
 import type { AnyOptions } from '../select.ts';
 import {
   AnyOf,
@@ -31,7 +32,9 @@ export function select<R extends Selectable, W extends Selectable, X extends Sel
   wlist: Iterable<W>,
   xlist: Iterable<X>,
   timeout?: number | null,
+  options?: Told<'blocking', WaitOptions>,
 ): [readable: R[], writable: W[], exceptional: X[]] {
+  if ((options as WaitOptions | undefined)?.signal !== undefined) throw nobodyAborts();
   const seconds = checkTimeout(timeout ?? null, 'timeout');
   return ask(new Selection(rlist, wlist, xlist), seconds);
 }
@@ -46,7 +49,8 @@ export function waitAny<E extends Wanted>(
   sockets: Iterable<E>,
   options?: Told<'blocking', AnyOptions>,
 ): Ready<Unpacked<E>>[] {
-  const { timeout } = checkOptions<AnyOptions>(options) ?? {};
+  const { timeout, signal } = checkOptions<AnyOptions>(options) ?? {};
+  if (signal !== undefined) throw nobodyAborts();
   return ask(new AnyOf(sockets), checkTimeout(timeout ?? null, 'timeout'));
 }
 

@@ -256,6 +256,29 @@ function rows(s: Scene): { never: Row[]; waits: Row[] } {
     waits.push([`accept options ${options}`, () => tcp.accept(options), TypeError]);
     waits.push([`connect options ${options}`, () => tcp.connect(['127.0.0.1', 9], options), TypeError]);
   }
+  for (const flag of ['1', null, undefined, {}] as Wrong[]) {
+    never.push([`setblocking ${flag}`, () => tcp.setblocking(flag), TypeError]);
+    never.push([`set_inheritable ${flag}`, () => tcp.set_inheritable(flag), TypeError]);
+    if (flag === undefined) continue;
+    never.push([
+      `createServer reusePort ${flag}`,
+      () => createServer(['127.0.0.1', 0], { reusePort: flag }),
+      TypeError,
+    ]);
+  }
+  for (const [name, sourceAddress, expected] of [
+    ['a string', '127.0.0.1', TypeError],
+    ['null', null, TypeError],
+    ['a host alone', ['127.0.0.1'], TypeError],
+    ['a host that is a number', [127, 0], TypeError],
+    ['port a string', ['127.0.0.1', '0'], TypeError],
+    ['port 65536', ['127.0.0.1', 65536], RangeError],
+  ] as [string, Wrong, Expected][])
+    waits.push([
+      `createConnection sourceAddress ${name}`,
+      () => createConnection(['127.0.0.1', 9], { sourceAddress }),
+      expected,
+    ]);
   waits.push(['wait for nothing', () => b.wait({}), TypeError]);
   waits.push(['wait()', () => b.wait(undefined as Wrong), TypeError]);
   waits.push(['sendmany(nothing)', () => udp.sendmany(undefined as Wrong), TypeError]);

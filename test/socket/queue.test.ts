@@ -54,6 +54,28 @@ across(everything, 'every kind of receive stands in one queue', async (s, transp
   assert.equal(last.toString(), 'e');
 });
 
+across(
+  everything,
+  'who waits for readable comes before a receive that was called later',
+  async (s, transport) => {
+    const [a, b] = await pair(s, transport);
+    const order: string[] = [];
+    const told = (what: string) => () => order.push(what);
+    const waiting = b.wait({ read: true }).then(told('wait'));
+    const receiving = b.recv(1).then(told('recv'));
+    await a.send('x');
+    await within(Promise.all([waiting, receiving]), 'a wait with a receive behind it');
+    assert.deepEqual(order, ['wait', 'recv']);
+    // And one that finds its byte there at once, before any event has told of it.
+    await a.send('y');
+    await b.recv(1);
+    const again = b.wait({ read: true });
+    a.trySend('z');
+    await b.recv(1);
+    assert.deepEqual(await within(again, 'a wait in front of a receive'), { read: true, write: false });
+  },
+);
+
 across(streams, 'a queue of receives on bytes that are already there', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   await a.sendall('abcdefghij');

@@ -236,6 +236,17 @@ across(streams, 'a failed sendall says how much went out', async (s, transport) 
   });
 });
 
+acrossBoth(streams, 'one that is refused says that nothing went out', async (s, transport) => {
+  const [a] = await pair(s, transport);
+  if (!s.blocks) {
+    const signal = AbortSignal.abort();
+    await assert.rejects(a.sendall('x', { signal }), { name: 'AbortError', bytesSent: 0 });
+  }
+  a.close();
+  await assert.rejects(async () => a.sendall('x'), { name: 'ClosedError', bytesSent: 0 });
+  await assert.rejects(async () => a.sendfile(0), { name: 'ClosedError', bytesSent: 0 });
+});
+
 acrossBoth(streams, 'MSG_DONTWAIT does not wait', async (s, transport) => {
   const [a, b] = await pair(s, transport);
   const data = Buffer.alloc(1 << 20);

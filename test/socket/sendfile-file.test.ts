@@ -1,32 +1,16 @@
 // sendfile: the file. One that goes away or changes meanwhile, and those that the kernel does not send.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { ClosedError, SO_SNDBUF, SOL_SOCKET } from 'berkeley-sockets';
 import { Chance } from '../support/chance.ts';
 import { staysPending } from '../support/deadline.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { data, file, opened, size } from '../support/filetosend.ts';
+import { scene } from '../support/scene.ts';
 import { tempPath } from '../support/tempdir.ts';
 import { across, pair, receive, streams, tcp4, unixStream } from '../support/transports.ts';
-
-const size = 3_000_001;
-const data = new Chance('sendfile').bytes(size);
-
-/** A file with these bytes. */
-function file(s: Scene, bytes: Uint8Array = data): string {
-  const path = tempPath(s);
-  writeFileSync(path, bytes);
-  return path;
-}
-
-/** A descriptor of a file with these bytes. */
-function opened(s: Scene, bytes: Uint8Array = data): number {
-  const fd = openSync(file(s, bytes), 'r+');
-  s.after(() => closeSync(fd));
-  return fd;
-}
 
 across([tcp4], 'a file that is closed meanwhile, and whose number goes to another', async (s, transport) => {
   const [a, b] = await pair(s, transport);

@@ -1,6 +1,6 @@
 // sendfile: a file out on a stream, whole, in order, and told honestly when it fails.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import {
@@ -15,8 +15,9 @@ import {
 } from 'berkeley-sockets';
 import { Chance } from '../support/chance.ts';
 import { eventually, sleep, staysPending } from '../support/deadline.ts';
+import { data, file, holders, opened, size } from '../support/filetosend.ts';
 import { openDescriptors } from '../support/leaks.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { scene } from '../support/scene.ts';
 import { tempPath } from '../support/tempdir.ts';
 import {
   across,
@@ -28,27 +29,6 @@ import {
   tcp4,
   unixStream,
 } from '../support/transports.ts';
-
-const size = 3_000_001;
-const data = new Chance('sendfile').bytes(size);
-
-/** A file with these bytes. */
-function file(s: Scene, bytes: Uint8Array = data): string {
-  const path = tempPath(s);
-  writeFileSync(path, bytes);
-  return path;
-}
-
-/** A descriptor of a file with these bytes. */
-function opened(s: Scene, bytes: Uint8Array = data): number {
-  const fd = openSync(file(s, bytes), 'r+');
-  s.after(() => closeSync(fd));
-  return fd;
-}
-
-/** What is held open of this path. */
-const holders = (path: string): number =>
-  [...openDescriptors().values()].filter((each) => each === path).length;
 
 across(streams, 'a whole file', async (s, transport) => {
   const [a, b] = await pair(s, transport);

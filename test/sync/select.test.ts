@@ -62,3 +62,12 @@ scene('the blocking flavour waits for another thread, and costs no processor mea
   }
   await eventually(() => worker.threadId === -1, 'the end of the worker');
 });
+
+scene('a signal is refused, as in every call that blocks', () => {
+  const { signal } = new AbortController();
+  assert.throws(() => blocking.select([], [], [], 0, { signal } as never), /^TypeError: Expected no signal/);
+  assert.throws(
+    () => blocking.waitAny([], { timeout: 0, signal } as never),
+    /^TypeError: Expected no signal/,
+  );
+});

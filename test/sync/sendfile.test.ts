@@ -1,35 +1,12 @@
 // sendfile in the blocking flavour.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { ClosedError, TimeoutError } from 'berkeley-sockets';
 import * as blocking from 'berkeley-sockets/sync';
-import { Chance } from '../support/chance.ts';
 import { eventually } from '../support/deadline.ts';
-import { openDescriptors } from '../support/leaks.ts';
-import { type Scene, scene } from '../support/scene.ts';
-import { tempPath } from '../support/tempdir.ts';
-
-const size = 3_000_001;
-const data = new Chance('sendfile').bytes(size);
-
-/** A file with these bytes. */
-function file(s: Scene, bytes: Uint8Array = data): string {
-  const path = tempPath(s);
-  writeFileSync(path, bytes);
-  return path;
-}
-
-/** A descriptor of a file with these bytes. */
-function opened(s: Scene, bytes: Uint8Array = data): number {
-  const fd = openSync(file(s, bytes), 'r+');
-  s.after(() => closeSync(fd));
-  return fd;
-}
-
-/** What is held open of this path. */
-const holders = (path: string): number =>
-  [...openDescriptors().values()].filter((each) => each === path).length;
+import { data, file, holders, opened, size } from '../support/filetosend.ts';
+import { scene } from '../support/scene.ts';
 
 scene('the blocking flavour', async (s) => {
   const [a, b] = blocking.socketpair();

@@ -3,12 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import {
+  AF_INET,
   getprotobyname,
   getservbyname,
   getservbyport,
+  IPPROTO_TCP,
   if_indextoname,
   if_nameindex,
   if_nametoindex,
+  SOCK_DGRAM,
+  SOCK_STREAM,
   SocketError,
 } from 'berkeley-sockets';
 import { protocols, services } from '../../src/spec/services.ts';
@@ -149,7 +153,8 @@ test('without the system’s tables the built-in ones answer', { skip: noOwnNetw
     (name) => `[ ! -e /etc/${name} ] || mount --bind /dev/null /etc/${name}`,
   );
   const script = `
-    import { getservbyname, getservbyport, getprotobyname, getaddrinfo } from 'berkeley-sockets';
+    import { existsSync, readFileSync } from 'node:fs';
+    import { getservbyname, getservbyport, getprotobyname, getaddrinfo, SOCK_DGRAM } from 'berkeley-sockets';
     const missing = (call) => { try { return call(); } catch (error) { return error.code; } };
     console.log(JSON.stringify([
       ['ftp', 'ssh', 'telnet', 'smtp', 'http', 'pop3', 'nntp', 'https', 'www'].map((name) => getservbyname(name)),
@@ -157,8 +162,12 @@ test('without the system’s tables the built-in ones answer', { skip: noOwnNetw
       [21, 22, 23, 25, 80, 110, 119, 443].map((port) => getservbyport(port)),
       getservbyport(514, 'udp'), getservbyport(514, 'tcp'), missing(() => getservbyport(22, 'udp')),
       ['ip', 'icmp', 'tcp', 'udp', 'TCP', 'ipv6-icmp'].map((name) => getprotobyname(name)),
-      // The proof that the tables are gone: the C library's own answer.
-      await getaddrinfo('127.0.0.1', 'nntp').catch((error) => error.code),
+      await getaddrinfo('127.0.0.1', 'nntp'),
+      (await getaddrinfo('127.0.0.1', 'domain')).map((row) => row[1]),
+      await getaddrinfo('127.0.0.1', 'nntp', { type: SOCK_DGRAM }).catch((error) => error.code),
+      await getaddrinfo('nobody.invalid', 'nosuchservice').catch((error) => error.code),
+      // The proof that the tables are gone.
+      existsSync('/etc/services') ? readFileSync('/etc/services').length : 0,
     ]));
   `;
   const { stdout } = await runNode(script, { wrap: ownNetwork(empty.join('\n')) });
@@ -171,6 +180,10 @@ test('without the system’s tables the built-in ones answer', { skip: noOwnNetw
     'shell',
     'ENOENT',
     [0, 1, 6, 17, 6, 58],
+    [[AF_INET, SOCK_STREAM, IPPROTO_TCP, '', ['127.0.0.1', 119]]],
+    [SOCK_STREAM, SOCK_DGRAM],
     'EAI_SERVICE',
+    'EAI_SERVICE',
+    0,
   ]);
 });
