@@ -1,15 +1,15 @@
 // Writes docs/api.md from the declarations of the built library (dist/*.d.ts), which are what an
-// editor shows: signatures and doc comments are written once, in src/. `--check` writes nothing
-// and fails when the page is stale. Knows the form in which tsc prints declarations, nothing of
-// TypeScript beyond that: TypeScript 7 has no compiler API in JavaScript.
+// editor shows: signatures and doc comments are written once, in src/. It is one page for both
+// flavours: what differs is marked, and functions whose words differ stop the generator. `--check`
+// writes nothing and fails when the page is stale.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constantGroups } from '../src/spec/constants.ts';
+import { type Declaration, lookUp, membersOf, moduleOf, skip } from './declarations.ts';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const page = path.join(root, 'docs', 'api.md');
-const CONSTANTS = './constants.gen.ts';
 
 // Where each name stands on the page: methods of a socket begin with a dot. A public name that
 // is missing here, and one here that is not public, stops the generator. Types need no place:
@@ -17,165 +17,68 @@ const CONSTANTS = './constants.gen.ts';
 const sections: Record<string, string> = {
   'Making sockets': 'socket socketpair createConnection createServer hasDualstackIPv6 fromfd fromHandle',
   Connections: '.connect .bind .listen .accept .accepted .shutdown',
-  Receiving: '.recv .recvInto .tryRecvInto .recvfrom .recvfromInto .recvmany .[Symbol.asyncIterator]',
-  Sending: '.send .sendall .trySend .sendto .sendmany',
-  'Time and readiness': '.settimeout .gettimeout .setblocking .getblocking .wait',
-  Options: '.getsockopt .setsockopt .get_inheritable .set_inheritable',
-  'Who is who': '.family .type .proto .fileno .getsockname .getpeername',
+  Receiving:
+    '.recv .recvInto .tryRecvInto .recvfrom .recvfromInto .recvmany .sockatmark .[Symbol.asyncIterator]',
+  'Messages out of a stream': '.reader Reader',
+  Sending: '.send .sendall .trySend .sendto .sendmany .sendfile',
+  'Time and readiness': '.settimeout .gettimeout .setblocking .getblocking .wait select waitAny',
+  Options: '.getsockopt .setsockopt .get_inheritable .set_inheritable .tcpInfo',
+  'Who is who': '.family .type .proto .fileno .getsockname .getpeername .peercred',
   Ending: '.close .closed .[Symbol.dispose] .[Symbol.asyncDispose] .detach .dup .ref .unref',
+  TLS: 'wrapTls startTls TlsSocket',
+  Streams: '.toDuplex SocketDuplex .readable .writable connect listen fromNetSocket',
+  'Messages and descriptors': '.sendmsg .recvmsg .recvmsgInto CMSG_LEN CMSG_SPACE sendFds recvFds',
+  'Control messages and structured options':
+    'decodeControl encodeControl encodeLinger decodeLinger encodeTimeval decodeTimeval encodeCredentials ' +
+    'decodeCredentials decodeGroups decodeText decodeTcpInfo encodeMembership encodeGroupRequest ' +
+    'encodePacketMembership encodeTcpMd5Key encodeTransmitClock',
+  'Multicast and filters':
+    'joinGroup leaveGroup blockSource unblockSource setMulticastInterface attachFilter attachReusePortFilter ' +
+    'encodeFilter decodeFilter',
   'Names and addresses':
     'getaddrinfo getnameinfo gethostbyname gethostbyname_ex gethostbyaddr getfqdn gethostname ' +
     'inet_pton inet_ntop inet_aton inet_ntoa',
   'Services, protocols, interfaces':
     'getservbyname getservbyport getprotobyname if_nameindex if_nametoindex if_indextoname',
   'Byte order': 'htons ntohs htonl ntohl',
+  Servers: 'serve serveDatagrams activationSockets notifyReady watchdogInterval',
+  Threads: 'startThread moveSocket serveThreads',
+  'Seeing the network': 'connections interfaces routes',
+  'The PROXY protocol': 'encodeProxyHeader parseProxyHeader readProxyHeader proxyTls',
   Settings: 'getdefaulttimeout setdefaulttimeout setBusyPoll',
-  Errors: 'SocketError TimeoutError AddressInfoError ClosedError',
+  Errors:
+    'SocketError TimeoutError AddressInfoError ClosedError IncompleteReadError LimitError ProxyProtocolError',
 };
-
-// --- reading declarations ---------------------------------------------------------------
-
-/** A statement of a module, or a member of a class: its doc comment and its text. */
-interface Declaration {
-  doc: string;
-  text: string;
-}
-
-const endsWithBody = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface) /;
-
-/** Where the string, comment or bracket that begins at `at` is over, or the next character. */
-function skip(text: string, at: number): number {
-  if (at >= text.length) throw new Error(`no end of what begins with ${text.slice(0, 60)}`);
-  const quote = text[at]!;
-  if (quote === "'" || quote === '"' || quote === '`') {
-    let end = at + 1;
-    while (text[end] !== quote) end += text[end] === '\\' ? 2 : 1;
-    return end + 1;
-  }
-  if (text.startsWith('/*', at)) return text.indexOf('*/', at) + 2;
-  if (text.startsWith('//', at)) return Math.max(text.indexOf('\n', at), at + 2);
-  if ('([{'.includes(quote)) {
-    let end = at + 1;
-    while (!')]}'.includes(text[end]!)) end = skip(text, end);
-    return end + 1;
-  }
-  return at + 1;
-}
-
-function declarations(text: string): Declaration[] {
-  const found: Declaration[] = [];
-  let doc = '';
-  for (let at = 0; at < text.length; ) {
-    if (text.startsWith('/**', at)) doc = text.slice(at, skip(text, at));
-    if (/\s/.test(text[at]!) || text.startsWith('/*', at) || text.startsWith('//', at)) {
-      at = skip(text, at);
-      continue;
-    }
-    const begin = at;
-    const body = endsWithBody.test(text.slice(at, at + 100));
-    for (let over = false; !over && at < text.length; ) {
-      over = body ? text[at] === '{' : text[at] === ';';
-      at = skip(text, at);
-    }
-    // How errors are made is no business of who catches them.
-    const statement = text.slice(begin, at).replace(/\s*constructor\(message[^)]*\);/, '');
-    found.push({ doc, text: statement.replace(/\{\s*\}$/, '{}') });
-    doc = '';
-  }
-  return found;
-}
-
-interface Module {
-  /** The declared name → its declarations: several for overloads. */
-  declared: Map<string, Declaration[]>;
-  /** A local name → the module it comes from and its name there. */
-  imported: Map<string, [from: string, name: string]>;
-  exported: Map<string, [from: string, name: string]>;
-}
-
-const modules = new Map<string, Module>();
-
-function moduleOf(specifier: string): Module {
-  const known = modules.get(specifier);
-  if (known !== undefined) return known;
-  const file = path.join(root, 'dist', specifier.replace(/\.ts$/, '.d.ts'));
-  if (!existsSync(file)) throw new Error(`${path.relative(root, file)} is not there: npm run build`);
-  const module: Module = { declared: new Map(), imported: new Map(), exported: new Map() };
-  modules.set(specifier, module);
-  for (const declaration of declarations(readFileSync(file, 'utf8'))) {
-    const between = /^(import|export)(?: type)? \{([^}]*)\} from '([^']*)'/.exec(declaration.text);
-    if (between !== null) {
-      const names = between[1] === 'import' ? module.imported : module.exported;
-      for (const each of between[2]!.split(',').filter((part) => part.trim() !== '')) {
-        const [name, local = name] = each
-          .trim()
-          .replace(/^type /, '')
-          .split(' as ');
-        names.set(local!, [between[3]!, name!]);
-      }
-      continue;
-    }
-    const name = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|function) (\w+)/.exec(
-      declaration.text,
-    )?.[1];
-    if (name !== undefined) module.declared.set(name, [...(module.declared.get(name) ?? []), declaration]);
-  }
-  return module;
-}
-
-/** A name that is visible in `specifier`, followed to where it is declared. */
-function lookUp(specifier: string, name: string): { specifier: string; list: Declaration[] } | undefined {
-  const module = moduleOf(specifier);
-  const list = module.declared.get(name);
-  if (list !== undefined) return { specifier, list };
-  const [from, there] = module.imported.get(name) ?? [];
-  return from?.startsWith('./') && from !== CONSTANTS && !from.includes('/spec/')
-    ? lookUp(from, there!)
-    : undefined;
-}
-
-function bodyOf(declaration: Declaration): string {
-  let at = 0;
-  while (declaration.text[at] !== '{') at = skip(declaration.text, at);
-  return declaration.text.slice(at + 1, -1);
-}
-
-/** The public members of a class and of those that it extends, as far as they are the library's. */
-function membersOf(specifier: string, name: string, into = new Map<string, Declaration[]>()): typeof into {
-  const found = lookUp(specifier, name);
-  if (found === undefined) return into;
-  const [declaration] = found.list;
-  const own = new Map<string, Declaration[]>();
-  for (const member of declarations(bodyOf(declaration!))) {
-    if (member.doc.includes('@internal') || /^(?:#|constructor\b|protected |private )/.test(member.text))
-      continue;
-    const key = /^(?:(?:abstract|readonly|get|set) )*(\[[\w.]+\]|\w+)/.exec(member.text)![1]!;
-    own.set(key, [...(own.get(key) ?? []), member]);
-  }
-  for (const [key, list] of own) if (!into.has(key)) into.set(key, list);
-  const base = / extends (\w+)/.exec(
-    declaration!.text.slice(0, declaration!.text.indexOf('{')).replace(/<[^{]*?>(?= extends)/, ''),
-  );
-  return base === null ? into : membersOf(found.specifier, base[1]!, into);
-}
 
 // --- writing Markdown --------------------------------------------------------------------
 
-/** A doc comment without its stars, one line a paragraph as it is. */
+/** A doc comment without its stars, one line a paragraph as it is. An example in it is no whole program. */
 function prose(doc: string): string {
   return doc
     .replace(/^\/\*\*|\*\/$/g, '')
     .split('\n')
     .map((line) => line.replace(/^\s*\* ?/, '').trimEnd())
     .join('\n')
+    .replaceAll(/^```ts$/gm, '```ts fragment')
     .trim();
 }
+
+// Of both flavours: what is a promise in the one and plain in the other is written `P<X>`, and the
+// options are those with a signal.
+function ofBoth(text: string): string {
+  return text.replaceAll(/\bTold<M, ((?:[^<>]|<[^<>]*>)+)>/g, '$1').replaceAll(/\bGiven<M, /g, 'P<');
+}
+
+// The classes that `Socket` is made of are no users' business: a function that takes one takes a socket.
+const isInner = (specifier: string, name: string): boolean =>
+  /^(?:export )?declare abstract class /.test(lookUp(specifier, name)?.list.at(0)?.text ?? '');
 
 // A name that the module has under another one goes by its own: `AF_INET as InetFamily`.
 function ownNames(specifier: string, text: string): string {
   let own = text;
   for (const [local, [, name]] of moduleOf(specifier).imported) {
-    if (local !== name) own = own.replaceAll(new RegExp(`\\b${local}\\b`, 'g'), name);
+    const shown = isInner(specifier, local) ? 'Socket' : name;
+    if (local !== shown) own = own.replaceAll(new RegExp(`\\b${local}\\b`, 'g'), shown);
   }
   return own;
 }
@@ -205,17 +108,44 @@ function signature(text: string): string {
 
 const code = (lines: readonly string[]): string => `\`\`\`ts declaration\n${lines.join('\n')}\n\`\`\`\n`;
 
-/** What stands under a heading: the declaration, and what its doc comment says. */
-function entry(specifier: string, list: readonly Declaration[]): string {
-  const doc = prose(list.find((each) => each.doc !== '')?.doc ?? '');
-  return `${code(list.map((each) => signature(ownNames(specifier, each.text))))}${doc === '' ? '' : `\n${doc}\n`}`;
+const docOf = (list: readonly Declaration[]): string =>
+  prose(list.find((each) => each.doc !== '')?.doc ?? '');
+
+/** What stands under a heading: the declaration, for whom it is, and what its doc comment says. */
+function entry(
+  specifier: string,
+  list: readonly Declaration[],
+  blocks: boolean,
+  note = blocks ? '' : 'Not in `berkeley-sockets/sync`.',
+): string {
+  const lines = list.map((each) => signature(ofBoth(ownNames(specifier, each.text))));
+  const doc = [note, docOf(list)].filter((part) => part !== '');
+  return `${code(lines)}${doc.map((part) => `\n${part}\n`).join('')}`;
+}
+
+/**
+ * A function of both flavours, as the awaited one has it. What they do is told twice, for two
+ * editors; the first paragraph has to be the same.
+ */
+function flavouredEntry(
+  name: string,
+  specifier: string,
+  list: Declaration[],
+  blocking: Declaration[],
+): string {
+  const told = (doc: string) => doc.split('\n\n')[0]!.replaceAll('\n', ' ');
+  if (told(docOf(list)) !== told(docOf(blocking)))
+    throw new Error(`the doc comments of ${name} in the two flavours say different things`);
+  const both = list.map((each) => ({ ...each, text: each.text.replaceAll(/\bPromise</g, 'P<') }));
+  return entry(specifier, both, true);
 }
 
 /** A type, whose members have doc comments of their own; without what the compiler alone reads. */
 function typeEntry(specifier: string, declaration: Declaration): string {
-  const text = ownNames(specifier, declaration.text)
+  const text = ofBoth(ownNames(specifier, declaration.text))
     .replace(/^(?:export )?(?:declare )?/, '')
-    .replace(/^ {4}/gm, '  ');
+    .replace(/^ {4}/gm, '  ')
+    .replaceAll(/\n *(?:\/\*\* @internal \*\/\n[^\n]*|#private);/g, '');
   const doc = prose(declaration.doc);
   return `${code([text.includes('\n') || text.length <= 100 ? text : broken(text)])}${doc === '' ? '' : `\n${doc}\n`}`;
 }
@@ -248,29 +178,49 @@ function mentions(
   specifier: string,
   into: Map<string, [string, string]>,
 ): void {
-  for (const [name] of list.flatMap(({ text }) => [...text.matchAll(/\b[A-Z]\w+\b/g)])) {
+  const shown = (text: string) => ofBoth(text).replaceAll(/\/\*\* @internal \*\/\n[^\n]*;/g, '');
+  for (const [name] of list.flatMap(({ text }) => [...shown(text).matchAll(/\b[A-Z]\w+\b/g)])) {
     const local = ownNames(specifier, name);
-    if (!into.has(local) && lookUp(specifier, name) !== undefined) into.set(local, [specifier, name]);
+    if (!into.has(local) && !isInner(specifier, name) && lookUp(specifier, name) !== undefined)
+      into.set(local, [specifier, name]);
   }
 }
 
 /** Heading → what stands under it, for every public name, and the types that their signatures name. */
 function entries(): Map<string, string> {
   const found = new Map<string, string>();
+  // Name → entry point, of those that are for one thing. Without the constants of `server`, which are
+  // another specification's.
+  const special = new Map<string, string>();
   const names = new Map(moduleOf('./index.ts').exported);
+  for (const point of ['server', 'inspect', 'streams']) {
+    for (const [name, where] of moduleOf(`./${point}.ts`).exported) {
+      if (names.has(name) || lookUp(...where) === undefined) continue;
+      names.set(name, where);
+      special.set(name, point);
+    }
+  }
+  const sync = moduleOf('./sync.ts').exported;
   for (const [name, [from, there]] of names) {
     const { specifier, list } = lookUp(from, there)!;
     const isFunction = /\bfunction /.test(list[0]!.text.slice(0, 30));
     if (name === 'Socket') {
+      const blocking = membersOf(...sync.get(name)!);
       for (const [member, overloads] of membersOf(specifier, name)) {
-        found.set(`.${member}`, entry(specifier, overloads));
+        found.set(`.${member}`, entry(specifier, overloads, blocking.has(member)));
         mentions(overloads, specifier, names);
       }
       found.set(name, `${prose(list[0]!.doc)}\n`);
       continue;
     }
     mentions(list, specifier, names);
-    found.set(name, isFunction ? entry(specifier, list) : typeEntry(specifier, list[0]!));
+    const other = sync.get(name);
+    if (!isFunction) found.set(name, typeEntry(specifier, list[0]!));
+    else if (special.has(name))
+      found.set(name, entry(specifier, list, false, `In \`berkeley-sockets/${special.get(name)}\`.`));
+    else if (other === undefined || other[0] === from)
+      found.set(name, entry(specifier, list, other !== undefined));
+    else found.set(name, flavouredEntry(name, specifier, list, lookUp(...other)!.list));
   }
   return found;
 }
@@ -314,7 +264,10 @@ function reference(): string {
   return `<!-- Generated by \`npm run generate\` from the declarations in src/: do not edit. -->
 # The API
 
-Everything that \`berkeley-sockets\` exports, as its types have it; \`s\` is a socket. What holds for all of it
+Everything that \`berkeley-sockets\`, \`berkeley-sockets/sync\`, \`berkeley-sockets/server\`,
+\`berkeley-sockets/streams\` and \`berkeley-sockets/inspect\` export, as their types have it; \`s\` is a
+socket. \`P<X>\` is \`Promise<X>\` in \`berkeley-sockets\`, whose calls are awaited, and plain \`X\` in
+\`berkeley-sockets/sync\`, whose calls block the thread and take no \`signal\`. What holds for all of it
 (timeouts, aborts, errors) is told in the [README](../README.md#timeouts-aborts-and-what-they-leave-behind),
 deviations from Python in [from-python.md](from-python.md).
 

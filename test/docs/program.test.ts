@@ -26,11 +26,11 @@ interface Program {
 }
 
 const programs: Program[] = all
-  .filter(({ language }) => language === 'ts' || language === 'python')
+  .filter(({ language }) => /^(ts|ts unrun|python)$/.test(language))
   .map((block, at) => ({
     name: `program${at}.ts`,
     block,
-    text: block.language === 'ts' ? block.text : columns(block)[1],
+    text: block.language === 'python' ? columns(block)[1] : block.text,
   }));
 
 const folder = mkdtempSync(path.join(tmpdir(), 'bsd-docs-'));
@@ -58,11 +58,20 @@ describe('the programs of the pages', () => {
   after(() => rmSync(folder, { recursive: true }));
 
   test('every code block is of a kind that is looked after', () => {
-    // Without a language: commands, and what they print. Declarations come from the compiler.
+    // Without a language: commands, and what they print. Declarations come from the compiler, and
+    // fragments from doc comments.
     for (const block of all)
-      assert.match(block.language, /^(|ts|python|ts declaration)$/, `${where(block)}: ${block.language}`);
-    for (const block of all.filter(({ language }) => language === 'ts declaration'))
+      assert.match(
+        block.language,
+        /^(|ts|ts unrun|python|ts declaration|ts fragment)$/,
+        `${where(block)}: ${block.language}`,
+      );
+    for (const block of all.filter(({ language }) => /^ts (declaration|fragment)$/.test(language)))
       assert.equal(block.page, 'docs/api.md');
+    // Type-checked only: what needs rights or hardware, or somebody's certificate. Their like is run in
+    // test/families and test/tls.
+    for (const block of all.filter(({ language }) => language === 'ts unrun'))
+      assert.match(block.page, /^docs\/(families|tls)\.md$/);
     assert.ok(programs.some(({ block }) => block.page === 'README.md'));
     assert.ok(programs.some(({ block }) => block.page === 'docs/from-python.md'));
   });
@@ -95,6 +104,7 @@ describe('the programs of the pages', () => {
 
   for (const { name, block, text } of programs) {
     const title = where(block);
+    if (block.language === 'ts unrun') continue;
     if (block.language === 'python') {
       test(`${title} says the same in Python and in TypeScript`, requirePeer('python3'), async () => {
         const python = (await runPython(columns(block)[0])).stdout;

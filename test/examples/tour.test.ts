@@ -42,7 +42,9 @@ test('the tour ends by itself, and each program has had its part', async (t) => 
     );
   }
   const tour = readFileSync(path.join(root, 'examples/tour.ts'), 'utf8');
-  for (const name of programs) assert.ok(tour.includes(`'${name}'`), `${name} has no part in the tour`);
+  // From 40 on they speak to servers that others wrote.
+  for (const name of programs.filter((each) => each < '40'))
+    assert.ok(tour.includes(`'${name}'`), `${name} has no part in the tour`);
 });
 
 test('a step that fails is named, and the status is 1', async (t) => {
@@ -88,11 +90,10 @@ test('examples/README.md lists every program, and only those', () => {
 });
 
 test('every program has a test', () => {
-  const folder = new URL('.', import.meta.url);
-  const tests = readdirSync(folder)
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => readFileSync(new URL(name, folder), 'utf8'))
+  const tests = [new URL('.', import.meta.url), new URL('../services/', import.meta.url)]
+    .flatMap((folder) => readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8')))
     .join('\n');
-  const call = (name: string) => new RegExp(String.raw`(?:run|start)(?:Example|Server)\((?:t, )?'${name}'`);
+  const call = (name: string) =>
+    new RegExp(String.raw`(?:run|start)(?:Example|Server)\((?:[st], )?'${name}'`);
   for (const name of programs) assert.match(tests, call(name), `${name} has no test`);
 });
