@@ -42,6 +42,8 @@ function readValue(option: OptionSpec, text: string, command: string): string | 
 
 /** The name among `names` that is nearest to a mistyped one, or nothing. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
+  const begun = names.filter((name) => word.length > 1 && name.startsWith(word));
+  if (begun.length === 1) return begun[0];
   let best: string | undefined;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const name of names) {

@@ -1,4 +1,4 @@
-// Help, the man pages and the shells' completion, made of the specs.
+// Help and the man pages, made of the specs.
 import type { ArgumentSpec, CommandSpec, OptionSpec } from './spec.ts';
 
 const WIDTH = 80;
@@ -47,13 +47,17 @@ function rows(pairs: readonly (readonly [string, string])[]): string[] {
 const choices = ({ what, choices: few }: { what: string; choices?: readonly string[] }): string =>
   few === undefined ? what : `${what}: ${few.join(', ')}`;
 
-const statusesOf = (spec: CommandSpec): readonly (readonly [string, string])[] =>
-  [
-    [0, 'done'] as const,
-    [1, 'failed; the reason is on standard error'] as const,
-    [2, 'wrong usage'] as const,
-    ...(spec.statuses ?? []),
-  ].map(([status, what]) => [String(status), what] as const);
+const STATUSES = [
+  [0, 'done'],
+  [1, 'failed; the reason is on standard error'],
+  [2, 'wrong usage'],
+] as const;
+
+// What a command says of a status stands in place of what all have in common.
+const statusesOf = ({ statuses = [] }: CommandSpec): readonly (readonly [string, string])[] =>
+  [...STATUSES.filter(([status]) => !statuses.some(([own]) => own === status)), ...statuses]
+    .sort(([a], [b]) => a - b)
+    .map(([status, what]) => [String(status), what] as const);
 
 /** The help of one command. */
 export function helpOf(spec: CommandSpec): string {
@@ -84,6 +88,8 @@ export function overview(specs: readonly CommandSpec[]): string {
     ...rows(specs.map(({ name, summary }) => [name, summary])),
     '',
     'sock help COMMAND tells the options of one; sock --version the version.',
+    'sock --man COMMAND writes its man page, sock --completion bash|zsh|fish what',
+    'the shell is to complete.',
     'Exit status: 0 done, 1 failed, 2 wrong usage.',
   ].join('\n');
 }
@@ -92,16 +98,25 @@ const roff = (text: string): string =>
   text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
-    .replace(/^(['.])/gm, '\\&$1');
+    // Quotes that can be copied into a shell, and that a macro does not take for its own.
+    .replaceAll("'", '\\(aq')
+    .replaceAll('"', '\\(dq')
+    .replaceAll('^', '\\(ha')
+    .replaceAll('~', '\\(ti')
+    .replaceAll('`', '\\(ga')
+    .replace(/^\./gm, '\\&.');
+
+const tagged = (pairs: readonly (readonly [string, string])[]): string[] =>
+  pairs.flatMap(([name, what]) => ['.TP', `.B ${roff(name.trim())}`, roff(what)]);
+const section = (title: string, lines: string[]): string[] =>
+  lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
+const header = (name: string, version: string): string =>
+  `.TH ${roff(name.toUpperCase())} 1 "" "berkeley\\-sockets ${roff(version)}" "User Commands"`;
 
 /** The man page of a command, as man(7) has it. */
 export function manPage(spec: CommandSpec, version: string): string {
-  const tagged = (pairs: readonly (readonly [string, string])[]): string[] =>
-    pairs.flatMap(([name, what]) => ['.TP', `.B ${roff(name.trim())}`, roff(what)]);
-  const section = (title: string, lines: string[]): string[] =>
-    lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
   return `${[
-    `.TH SOCK\\-${spec.name.toUpperCase()} 1 "" "berkeley\\-sockets ${roff(version)}" "User Commands"`,
+    header(`sock-${spec.name}`, version),
     ...section('NAME', [roff(`sock-${spec.name} - ${spec.summary}`)]),
     ...section('SYNOPSIS', [`.B ${roff(usageOf(spec))}`]),
     ...section(
@@ -115,39 +130,13 @@ export function manPage(spec: CommandSpec, version: string): string {
   ].join('\n')}\n`;
 }
 
-/** What a shell completes: commands, options, the few values that an option or argument takes. */
-export function completionOf(shell: string, specs: readonly CommandSpec[]): string {
-  const words = (spec: CommandSpec): string =>
-    [
-      ...spec.options.map(({ name }) => `--${name}`),
-      ...spec.arguments.flatMap((each) => each.choices ?? []),
-    ].join(' ');
-  const names = specs.map(({ name }) => name).join(' ');
-  if (shell === 'fish') {
-    return specs
-      .flatMap((spec) => [
-        `complete -c sock -n __fish_use_subcommand -a ${spec.name} -d '${spec.summary.replaceAll("'", "\\'")}'`,
-        ...spec.options.map(
-          ({ name, short, value, what }) =>
-            `complete -c sock -n '__fish_seen_subcommand_from ${spec.name}' -l ${name}${short ? ` -s ${short}` : ''}${value ? ' -r' : ''} -d '${what.replaceAll("'", "\\'")}'`,
-        ),
-      ])
-      .join('\n');
-  }
-  const cases = specs.map((spec) => `    ${spec.name}) words="${words(spec)}" ;;`).join('\n');
-  const body = [
-    '_sock() {',
-    '  local words=""',
-    '  if [ "$COMP_CWORD" -eq 1 ]; then',
-    `    words="${names}"`,
-    `  else case "\${COMP_WORDS[1]}" in`,
-    cases,
-    `    help) words="${names}" ;;`,
-    '  esac; fi',
-    `  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))`,
-    `  [ "\${#COMPREPLY[@]}" -gt 0 ] || COMPREPLY=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))`,
-    '}',
-    'complete -F _sock sock',
-  ].join('\n');
-  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${body}` : body;
+/** The man page of the whole. */
+export function manOverview(specs: readonly CommandSpec[], version: string): string {
+  return `${[
+    header('sock', version),
+    ...section('NAME', [roff('sock - real sockets on the command line')]),
+    ...section('SYNOPSIS', [`.B ${roff('sock COMMAND [OPTION…] [ARGUMENT…]')}`]),
+    ...section('COMMANDS', tagged(specs.map(({ name, summary }) => [`sock-${name}(1)`, summary]))),
+    ...section('EXIT STATUS', tagged(STATUSES.map(([status, what]) => [String(status), what]))),
+  ].join('\n')}\n`;
 }

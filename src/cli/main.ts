@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { nearest, readArguments } from './arguments.ts';
 import { commands } from './commands.ts';
-import { completionOf, helpOf, manPage, overview } from './help.ts';
+import { helpOf, manOverview, manPage, overview } from './help.ts';
 import { print, say } from './output.ts';
 import { type CommandSpec, UsageError } from './spec.ts';
 
@@ -38,13 +38,15 @@ async function run(words: readonly string[]): Promise<number> {
   }
   // For those who package it: the man page of a command, a shell's completion.
   if (name === '--man') {
-    await print(manPage(find(rest[0] ?? ''), version()));
+    const page = rest[0] ?? 'sock';
+    await print(page === 'sock' ? manOverview(commands, version()) : manPage(find(page), version()));
     return 0;
   }
   if (name === '--completion') {
     const shell = rest[0] ?? '';
     if (!['bash', 'zsh', 'fish'].includes(shell))
       throw new UsageError(`--completion: expected bash, zsh or fish`);
+    const { completionOf } = await import('./completion.ts');
     await print(completionOf(shell, commands));
     return 0;
   }
@@ -68,20 +70,22 @@ function reasonOf(error: unknown): string {
   return [...new Set([message.split('\n')[0]!, ...each])].filter((one) => one !== '').join('; ');
 }
 
-// Who reads our output may have had enough (`| head`): that is no failure to speak of.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
-});
+const isUsageError = (error: unknown): error is UsageError =>
+  error instanceof Error && error.name === 'UsageError';
 
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  if (error instanceof UsageError) {
-    say(`sock: ${error.message}`);
-    say(error.command === undefined ? 'Try: sock help' : `Try: sock help ${error.command}`);
-    process.exitCode = 2;
-  } else {
-    say(`sock: ${reasonOf(error)}`);
-    process.exitCode = 1;
+async function main(): Promise<void> {
+  try {
+    process.exitCode = await run(process.argv.slice(2));
+  } catch (error) {
+    if (isUsageError(error)) {
+      say(`sock: ${error.message}`);
+      say(error.command === undefined ? 'Try: sock help' : `Try: sock help ${error.command}`);
+      process.exitCode = 2;
+    } else {
+      say(`sock: ${reasonOf(error)}`);
+      process.exitCode = 1;
+    }
   }
 }
+
+void main();

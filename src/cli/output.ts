@@ -44,28 +44,60 @@ export interface Column<R> {
   cell(row: R): string;
 }
 
-const widthOf = (text: string): number => [...stripVTControlCharacters(text)].length;
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** How many columns `text` takes on a terminal, its styles left aside. */
+export const widthOf = (text: string): number =>
+  // Tables have many thousands of cells.
+  PLAIN.test(text) ? text.length : [...stripVTControlCharacters(text)].length;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: styles begin with one
+const STYLED = /\x1b\[[0-9;]*m|./gsu;
+
+/** The first `width` columns of `text`, which may hold styles. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let left = width;
+  return (text.match(STYLED) ?? []).filter((each) => each.length > 2 || left-- > 0).join('');
+}
 
 /** The lines of a table, its titles first. */
 export function tableLines<R>(rows: readonly R[], columns: readonly Column<R>[], bold: boolean): string[] {
-  const cells = rows.map((row) => columns.map((column) => column.cell(row)));
-  const widths = columns.map(({ title }, at) =>
-    cells.reduce((most, row) => Math.max(most, widthOf(row[at]!)), widthOf(title)),
-  );
-  const line = (texts: readonly string[]): string =>
-    texts
-      .map((text, at) => {
-        const space = ' '.repeat(widths[at]! - widthOf(text));
-        return columns[at]!.right ? space + text : text + space;
-      })
-      .join('  ')
-      .trimEnd();
-  return [line(columns.map(({ title }) => styled(title, 'bold', bold))), ...cells.map(line)];
+  const lines: string[] = Array(rows.length + 1).fill('');
+  columns.forEach((column, at) => {
+    const cells = [styled(column.title, 'bold', bold)];
+    for (const row of rows) cells.push(column.cell(row));
+    const widths = cells.map(widthOf);
+    const width = widths.reduce((most, each) => (each > most ? each : most), 0);
+    const spaces = Array.from({ length: width + 1 }, (_, n) => ' '.repeat(n));
+    const last = at === columns.length - 1;
+    cells.forEach((cell, row) => {
+      const space = spaces[width - widths[row]!]!;
+      const gap = at === 0 ? '' : '  ';
+      // Nothing stands behind the last one.
+      lines[row] += gap + (column.right ? space + cell : last ? cell : cell + space);
+    });
+  });
+  return lines.map((line) => line.trimEnd());
+}
+
+let printer: NodeJS.WriteStream | undefined;
+
+/** Standard output as a stream, made when something is printed: `sock connect` has its own. */
+export function standardPrinter(): NodeJS.WriteStream {
+  if (printer === undefined) {
+    printer = process.stdout;
+    // Who reads our output may have had enough (`| head`): that is no failure to speak of.
+    printer.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? 0 : 1);
+    });
+  }
+  return printer;
 }
 
 /** Writes to standard output; resolves when more can be written. */
 export async function print(text: string): Promise<void> {
-  if (process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)) return;
+  if (standardPrinter().write(text.endsWith('\n') ? text : `${text}\n`)) return;
   await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
 }
 

@@ -56,6 +56,8 @@ export interface CommandSpec {
 
 /** A command line that makes no sense: told in one line, with status 2. */
 export class UsageError extends Error {
+  // By which it is known: a subcommand's bundle has a class of its own.
+  override readonly name = 'UsageError';
   readonly command: string | undefined;
 
   constructor(message: string, command?: string) {

@@ -11,6 +11,7 @@ import {
   SOCK_STREAM,
   type Socket,
 } from 'berkeley-sockets';
+import { eventually } from './deadline.ts';
 import { flavours } from './flavours.ts';
 import { type Scene, type SceneOptions, scene } from './scene.ts';
 import { tempPath } from './tempdir.ts';
@@ -137,6 +138,20 @@ export function listening(scene: Scene, transport: Transport, backlog?: number):
   const s = bound(scene, transport);
   s.listen(backlog);
   return s;
+}
+
+/** Connects again and again until the peer listens: a program that does not say when it does. */
+export async function reach(scene: Scene, transport: Transport, address: Address): Promise<Socket> {
+  return eventually(async () => {
+    const client = open(scene, transport);
+    try {
+      await client.connect(address);
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }, `somebody to listen at ${address}`);
 }
 
 /** Connects to `listener` and accepts: both ends. */
