@@ -108,6 +108,54 @@ await scene('send and sendall', 'One system call, and as many as it takes.', asy
   await stage.run('sending', '24-send-and-sendall.ts', [], /^sendall: (ECONNRESET|EPIPE) after \d+/);
 });
 
+await scene('Blocking', 'The same without `await`: each call holds its program up.', async (stage) => {
+  const server = stage.start('server', '26-blocking-server.ts', '0', here);
+  const port = await server.port();
+  await stage.run(
+    'client',
+    '25-blocking-client.ts',
+    [here, port, 'Hello, server'],
+    /^OK\.\.\.Hello, server$/,
+  );
+  await stage.run('timeout', '27-blocking-timeout.ts', ['0.5'], /^select\(0\.25\): 0 sockets/);
+  const datagrams = stage.start('UDP server', '28-blocking-udp-server.ts', '0', here);
+  await stage.run(
+    'UDP client',
+    '29-blocking-udp-client.ts',
+    [here, await datagrams.port()],
+    /^Received 'GET off my lawn'/,
+  );
+});
+
+await scene(
+  'Many connections, with limits',
+  "serve() does what a server of one's own tends to forget.",
+  async (stage) => {
+    const server = stage.start('server', '30-serve.ts', '0', here);
+    const client = stage.start('client', '02-telnet.ts', here, await server.port());
+    await client.says(/^Welcome/);
+    client.types('hello');
+    await client.says(/^OK\.\.\. hello$/);
+    client.hangsUp();
+    await client.ends();
+  },
+);
+
+await scene('Threads', 'A thread for each client, all of them blocked most of the time.', async (stage) => {
+  const server = stage.start('server', '31-threaded-server.ts', '0', here);
+  const port = await server.port();
+  const first = stage.start('client 1', '02-telnet.ts', here, port);
+  const second = stage.start('client 2', '02-telnet.ts', here, port);
+  await first.says(/^Welcome/);
+  await second.says(/^Welcome/);
+  second.types('to a thread of its own');
+  await second.says(/^OK\.\.\. to a thread of its own$/);
+  first.hangsUp();
+  second.hangsUp();
+  await first.ends();
+  await second.ends();
+});
+
 console.log(`
 That was the whole tour, in ${((performance.now() - start) / 1000).toFixed(0)} seconds. To keep a server up:
 

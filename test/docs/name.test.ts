@@ -1,7 +1,7 @@
 // The names in the pages: what they tell of is there, what they say is not there is not, and
 // nothing that is there is left out.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import * as library from 'berkeley-sockets';
@@ -78,11 +78,13 @@ test('the README and the changelog name nothing that is not there', () => {
     'await using',
     'for await',
     'reusePort',
+    'onattempt',
     'berkeley-sockets/sync',
     'berkeley-sockets/server',
     'berkeley-sockets/inspect',
     'berkeley-sockets/streams',
     'sock',
+    ...readdirSync(path.join(root, 'src/cli/specs')).map((name) => name.replace('.ts', '')),
   ];
   for (const code of codeIn(proseOf('CHANGELOG.md'))) {
     const name = code.replace('()', '');

@@ -1,15 +1,16 @@
 // OpenBSD's nc at the other end, in both roles: TCP, UDP, AF_UNIX stream and datagram, IPv6.
 import assert from 'node:assert/strict';
-import { type Address, AF_INET6, AF_UNIX, SHUT_WR, SOCK_DGRAM, type Socket } from 'berkeley-sockets';
+import { type Address, AF_INET6, AF_UNIX, SHUT_WR, SOCK_DGRAM } from 'berkeley-sockets';
 import { eventually } from '../support/deadline.ts';
 import { requirePeer, startPeer, unusedPort } from '../support/peer.ts';
-import { type Scene, scene } from '../support/scene.ts';
 import { tempPath } from '../support/tempdir.ts';
 import {
+  across,
   bound,
   datagrams,
   listening,
   open,
+  reach,
   receiveAll,
   streams,
   type Transport,
@@ -19,15 +20,8 @@ import {
 
 const nc = requirePeer('nc.openbsd');
 
-function withNetcat(
-  transports: readonly Transport[],
-  name: string,
-  body: (s: Scene, transport: Transport) => Promise<void>,
-): void {
-  for (const transport of transports) {
-    scene(`${name} (${transport.name})`, (s) => body(s, transport), { skip: nc.skip ?? transport.missing });
-  }
-}
+const withNetcat = (...[transports, name, body]: Parameters<typeof across>): void =>
+  across(transports, name, body, nc);
 
 const kind = (transport: Transport): string[] => [
   ...(transport.family === AF_UNIX ? ['-U'] : []),
@@ -37,19 +31,6 @@ const place = (address: Address): string[] =>
   typeof address === 'string'
     ? [address]
     : [String((address as readonly unknown[])[0]), String((address as readonly unknown[])[1])];
-
-async function connected(s: Scene, transport: Transport, address: Address): Promise<Socket> {
-  return eventually(async () => {
-    const client = open(s, transport);
-    try {
-      await client.connect(address);
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-    return client;
-  }, `nc to listen at ${address}`);
-}
 
 withNetcat(streams, 'nc connects: half close', async (s, transport) => {
   const listener = listening(s, transport);
@@ -72,7 +53,7 @@ withNetcat(streams, 'nc listens', async (s, transport) => {
     address = [host, await unusedPort(host)] as unknown as Address;
   }
   const peer = startPeer(s, 'nc.openbsd', ['-N', '-l', ...kind(transport), ...place(address)]);
-  const client = await connected(s, transport, address);
+  const client = await reach(s, transport, address);
   await client.sendall('hello nc\n');
   assert.equal(await peer.line(), 'hello nc');
   peer.write('hello you\n');

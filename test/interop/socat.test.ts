@@ -1,16 +1,18 @@
 // socat at the other end, in both roles: TCP, UDP, AF_UNIX stream, datagram and seqpacket, IPv6.
 import assert from 'node:assert/strict';
-import { type Address, AF_INET6, AF_UNIX, SHUT_WR, SOCK_DGRAM, type Socket } from 'berkeley-sockets';
+import { type Address, AF_INET6, AF_UNIX, SHUT_WR, SOCK_DGRAM } from 'berkeley-sockets';
 import { eventually } from '../support/deadline.ts';
 import { requirePeer, startPeer, unusedPort } from '../support/peer.ts';
-import { type Scene, scene } from '../support/scene.ts';
+import { scene } from '../support/scene.ts';
 import { tempPath } from '../support/tempdir.ts';
 import {
+  across,
   bound,
   connections,
   datagrams,
   listening,
   open,
+  reach,
   receiveAll,
   type Transport,
   udp4,
@@ -20,17 +22,8 @@ import {
 
 const socat = requirePeer('socat');
 
-function withSocat(
-  transports: readonly Transport[],
-  name: string,
-  body: (s: Scene, transport: Transport) => Promise<void>,
-): void {
-  for (const transport of transports) {
-    scene(`${name} (${transport.name})`, (s) => body(s, transport), {
-      skip: socat.skip ?? transport.missing,
-    });
-  }
-}
+const withSocat = (...[transports, name, body]: Parameters<typeof across>): void =>
+  across(transports, name, body, socat);
 
 /** socat's word for connecting to, or sending to, `address`. */
 function towards(transport: Transport, address: Address): string {
@@ -43,20 +36,6 @@ function towards(transport: Transport, address: Address): string {
   const [host, port] = address as [string, number];
   const kind = transport.type === SOCK_DGRAM ? 'UDP' : 'TCP';
   return transport.family === AF_INET6 ? `${kind}6:[${host}]:${port}` : `${kind}4:${host}:${port}`;
-}
-
-/** Connects again and again until socat listens: it does not say when it does. */
-async function connected(s: Scene, transport: Transport, address: Address): Promise<Socket> {
-  return eventually(async () => {
-    const client = open(s, transport);
-    try {
-      await client.connect(address);
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-    return client;
-  }, `socat to listen at ${address}`);
 }
 
 withSocat(connections, 'socat connects', async (s, transport) => {
@@ -90,7 +69,7 @@ withSocat(connections, 'socat listens and echoes', async (s, transport) => {
       : `TCP4-LISTEN:${port},bind=127.0.0.1,reuseaddr`;
   }
   startPeer(s, 'socat', [listen, 'PIPE']);
-  const client = await connected(s, transport, address);
+  const client = await reach(s, transport, address);
   if (transport.name.includes('seqpacket')) {
     await client.send('one packet');
     assert.equal(String(await client.recv(100)), 'one packet');

@@ -57,7 +57,7 @@ describe('the package', () => {
   test('holds what it should, and nothing else', () => {
     const files = filesOf(installed);
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w./-]+\.(js|d\.ts)(\.map)?|src\/[\w./-]+\.ts|docs\/[\w./-]+\.md|prebuilds\/[\w-]+\/berkeley-sockets\.node)$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/\w+\.cjs|dist\/[\w./-]+\.(js|d\.ts)(\.map)?|src\/[\w./-]+\.ts|docs\/[\w./-]+\.md|bin\/\w+\.cjs|prebuilds\/[\w-]+\/berkeley-sockets\.node)$/;
     assert.deepEqual(
       files.filter((name) => !expected.test(name)),
       [],
@@ -67,8 +67,10 @@ describe('the package', () => {
       'README.md',
       'LICENSE',
       'CHANGELOG.md',
+      'bin/sock.cjs',
       'dist/index.js',
       'dist/index.d.ts',
+      'bin/sock.cjs',
     ]) {
       assert.ok(files.includes(name), name);
     }
@@ -105,9 +107,41 @@ describe('the package', () => {
     );
   });
 
-  test('has a module and declarations for every entry point', () => {
+  test('loads nothing but itself and what Node has', () => {
+    const module = /(?:^(?:import|export)\b[^;'"]*?\bfrom |^import |\bimport\()['"]([^'"]+)['"]/gm;
+    const bundle = /\b(?:require|import)\(["']([^"']+)["']/g;
+    let count = 0;
+    for (const name of filesOf(installed).filter((file) => /^(dist|bin)\/.*\.c?js$/.test(file))) {
+      // Without its comments, which may have an example.
+      const text = readFileSync(path.join(installed, name), 'utf8').replace(/^\s*(\*|\/\/).*$/gm, '');
+      for (const [, target] of text.matchAll(name.startsWith('bin/') ? bundle : module)) {
+        assert.match(target!, /^(node:|\.{1,2}\/)/, name);
+        if (target!.startsWith('.'))
+          assert.ok(existsSync(path.resolve(installed, path.dirname(name), target!)), `${name}: ${target}`);
+        count++;
+      }
+    }
+    assert.ok(count > 300, `${count} imports`);
+  });
+
+  test('has a command that runs', async () => {
+    const command = path.join(consumer, 'node_modules/.bin/sock');
+    const run = (...args: string[]) => runPeer(command, args, { cwd: consumer, env, seconds: 30 });
+    const { version } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+    assert.ok((await run('--version')).stdout.includes(version));
+    const [service] = JSON.parse((await run('services', 'https', '--json')).stdout);
+    assert.equal(service.port, 443);
+    // By way of the native core.
+    assert.match((await run('resolve', '127.0.0.1', '--json')).stdout, /127\.0\.0\.1/);
+  });
+
+  test('has a module and declarations for every entry point', async () => {
     const { exports } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
     assert.ok('.' in exports && './sync' in exports);
+    const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'));
+    const imports = entries.map((entry) => `await import('berkeley-sockets${entry.slice(1)}')`);
+    const { stdout } = await node('--input-type=module', '-e', `${imports.join(';')}; console.log('all')`);
+    assert.equal(stdout, 'all\n');
     for (const [entry, targets] of Object.entries(exports)) {
       for (const target of typeof targets === 'string' ? [targets] : Object.values(targets as object))
         assert.ok(existsSync(path.join(installed, target)), `${entry}: ${target}`);
