@@ -44,7 +44,7 @@ const run = spawnSync(
     '--import=tsx',
     // tsx puts a file on one line: without its map every failure is on line 1.
     '--enable-source-maps',
-    `--import=${new URL('../test/support/watchdog.ts', import.meta.url).href}`,
+    `--import=${new URL('../test/support/watchdog.mjs', import.meta.url).href}`,
     '--test',
     '--test-concurrency=2',
     `--test-timeout=${fileDeadline * 1000}`,

@@ -223,15 +223,19 @@ export async function runPeer(
 
 /**
  * A port that was free a moment ago, for programs that cannot be told to choose one and say
- * which. Where they can (port 0), let them: between here and their bind another may take it.
+ * which. Where they can (port 0), let them. It is none of those that the kernel gives out
+ * (ip_local_port_range begins at 32768): who tries it again and again must not find the listener of
+ * another test there.
  */
 export function unusedPort(host = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
+  const attempt = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const port = 10_000 + Math.floor(Math.random() * 22_000);
+      const server = net.createServer();
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EADDRINUSE' ? resolve(attempt()) : reject(error),
+      );
+      server.listen(port, host, () => server.close(() => resolve(port)));
     });
-  });
+  return attempt();
 }

@@ -1,14 +1,16 @@
 // Names the test that hangs. `--test-timeout` of Node 20 ends a whole file without a word on
 // which test it was in; scripts/test.mjs loads this before each file. A test that takes longer
-// than the deadline ends its file, with what still keeps the event loop alive.
+// than the deadline ends its file, with what still keeps the event loop alive. Plain JavaScript: the
+// worker threads of a test are given the same options, and those of Node 20 preload no TypeScript.
 import { writeSync } from 'node:fs';
 import { afterEach, beforeEach } from 'node:test';
+import { isMainThread } from 'node:worker_threads';
 
 const seconds = Number(process.env.TEST_DEADLINE_SECONDS ?? 120);
 
 // Preloaded into the runner too, which runs no tests itself.
-if (process.env.NODE_TEST_CONTEXT !== undefined && seconds > 0) {
-  const timers = new WeakMap<object, NodeJS.Timeout>();
+if (isMainThread && process.env.NODE_TEST_CONTEXT !== undefined && seconds > 0) {
+  const timers = new WeakMap();
   beforeEach((t) => {
     const timer = setTimeout(() => {
       const alive = process.getActiveResourcesInfo().join(', ') || 'nothing';
