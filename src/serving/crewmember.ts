@@ -88,8 +88,10 @@ export class Member {
     if ('ready' in report) this.#resolve(undefined);
     else if ('listening' in report) this.#heard(report.listening);
     else if ('stopped' in report) this.#stopped();
-    else if ('failure' in report) this.#failure ??= unpackFailure(report.failure);
-    else this.#overseer.told(unpackFailure(report.error), report.place);
+    else if ('failure' in report) {
+      this.#failure ??= unpackFailure(report.failure);
+      this.#limit(PATIENCE);
+    } else this.#overseer.told(unpackFailure(report.error), report.place);
   }
 
   #exited(code: number): void {
@@ -140,10 +142,17 @@ export class Member {
     this.#ending = true;
     if (this.over) return this.gone;
     this.#port.postMessage({ end: grace } satisfies Order);
-    clearTimeout(this.#deadline);
-    const left = (grace + PATIENCE) * 1000;
-    if (left < 0x7fffffff) this.#deadline = setTimeout(() => void this.#worker.terminate(), left);
+    this.#limit(grace + PATIENCE);
     return this.gone;
+  }
+
+  // A thread that has said its last word may still not end: in Node 20 one that a loader serves has been
+  // seen to stay in process.exit().
+  #limit(seconds: number): void {
+    if (this.over) return;
+    clearTimeout(this.#deadline);
+    const left = seconds * 1000;
+    if (left < 0x7fffffff) this.#deadline = setTimeout(() => void this.#worker.terminate(), left);
   }
 
   ref(): void {

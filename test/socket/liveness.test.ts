@@ -21,7 +21,7 @@ for (const [what, script] of [
   ['a socket whose calls are done', 'const [a, b] = socketpair(); await a.sendall("x"); await b.recv(1);'],
   [
     'calls that failed, timed out or were aborted',
-    `const [a] = socketpair();
+    `const [a, b] = socketpair(); globalThis.kept = b;
      a.settimeout(0.01); await a.recv(1).catch(() => {});
      a.settimeout(null); await a.recv(1, { signal: AbortSignal.timeout(10) }).catch(() => {});`,
   ],
@@ -83,9 +83,10 @@ for (const [what, script] of [
 
 scene('process.exit with calls that wait', async () => {
   const { stderr } = await runNode(`${listener}
-    const [a] = socketpair();
+    const [a, b] = socketpair();
     a.recv(1); a.sendall(Buffer.alloc(32 << 20)); listener.accept(); listener.wait({ read: true });
-    setTimeout(() => process.exit(0), 20);`);
+    // The other end is kept: one that is collected is closed, and resets this one.
+    setTimeout(() => process.exit(b.closed ? 1 : 0), 20);`);
   assert.equal(stderr, '');
 });
 

@@ -319,7 +319,9 @@ scene('a worker that is terminated in the middle leaves no descriptor', async (s
   const worker = new Worker(
     `const { openSync } = require('node:fs');
     import('berkeley-sockets').then(async ({ socketpair }) => {
-      const [a] = socketpair();
+      const [a, b] = socketpair();
+      // Kept: an end that is collected is closed, and the other one is told.
+      globalThis.kept = b;
       const fd = openSync(${JSON.stringify(path)});
       void a.sendfile(fd);
       require('node:fs').closeSync(fd);

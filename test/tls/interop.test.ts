@@ -47,6 +47,8 @@ scene(
     client.write('after\n');
     await client.line(/^got after$/);
     client.write('k\n');
+    // What it reads together with a command it drops.
+    await client.line(/KEYUPDATE/, { from: 'stderr' });
     client.write('again\n');
     await client.line(/^got again$/);
     client.write('Q\n');
@@ -102,6 +104,9 @@ scene(
     await secure.sendall('one\n');
     await server.line(/^one$/);
     server.write('K\n');
+    // What it reads together with a command it drops; of its two inputs it looks at this one first.
+    await secure.sendall('with new keys\n');
+    await server.line(/^with new keys$/);
     server.write('two\n');
     assert.equal(String(await within(secure.reader().readline(), 'a line')), 'two\n');
     await secure.sendall('three\n');
