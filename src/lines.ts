@@ -12,8 +12,6 @@ export const isLineEncoding = (encoding: unknown): encoding is LineEncoding => E
 
 const NEWLINE = 10;
 const RETURN = 13;
-// Of a byte that is no UTF-8, U+FFFD is made, which has three; of no byte come more.
-const MOST_BYTES = 3;
 
 /** A line without its end. */
 export const withoutReturn = (line: string): string =>
@@ -25,12 +23,15 @@ export function lineText(line: Buffer, encoding: LineEncoding): string {
   return withoutReturn(line.toString(encoding, 0, whole ? line.length : line.length - 1));
 }
 
-/** The lines that lie in the queue's first piece as a whole. */
+/** The first lines of the queue, out of one piece. */
 export class LinesAhead {
   readonly #queue: ByteQueue;
   readonly #lines: string[];
   readonly #size: number;
   #at = 0;
+  // How far the bytes of the lines that were handed out have been counted.
+  #counted = 0;
+  #end = 0;
 
   private constructor(queue: ByteQueue, lines: string[], size: number) {
     this.#queue = queue;
@@ -38,14 +39,16 @@ export class LinesAhead {
     this.#size = size;
   }
 
-  /** `undefined` if there is none, or one that may be longer than `limit` bytes: to be read by itself. */
-  static of(queue: ByteQueue, encoding: LineEncoding, limit: number): LinesAhead | undefined {
+  /**
+   * The whole lines within the first `window` bytes, up to one that is longer than `limit` bytes;
+   * `undefined` if there is none: the next one is to be read by itself.
+   */
+  static of(queue: ByteQueue, encoding: LineEncoding, limit: number, window: number): LinesAhead | undefined {
     const head = queue.head();
-    const last = head.lastIndexOf(NEWLINE);
-    if (last < 0) return undefined;
-    const lines = head.toString(encoding, 0, last).split('\n');
-    if (last >= limit) for (const line of lines) if (line.length * MOST_BYTES >= limit) return undefined;
-    return new LinesAhead(queue, lines, last + 1);
+    let end = head.lastIndexOf(NEWLINE, window - 1) + 1;
+    if (end > limit) end = endWithin(head, end, limit);
+    if (end === 0) return undefined;
+    return new LinesAhead(queue, head.toString(encoding, 0, end - 1).split('\n'), end);
   }
 
   /** The next line, which counts as taken; `undefined` behind the last one. */
@@ -62,16 +65,27 @@ export class LinesAhead {
     return this.#lines.map(withoutReturn);
   }
 
-  /** Takes from the queue what was handed out. */
-  settle(): void {
-    this.#queue.skip(this.#at === this.#lines.length ? this.#size : this.#taken());
-    this.#lines.length = this.#at = 0;
+  /** The bytes of the lines that were handed out. They are still in the queue. */
+  get taken(): number {
+    if (this.#at === this.#lines.length) return this.#size;
+    const head = this.#queue.head();
+    for (; this.#counted < this.#at; this.#counted++) this.#end = head.indexOf(NEWLINE, this.#end) + 1;
+    return this.#end;
   }
 
-  #taken(): number {
-    const head = this.#queue.head();
-    let end = 0;
-    for (let i = 0; i < this.#at; i++) end = head.indexOf(NEWLINE, end) + 1;
-    return end;
+  /** Takes from the queue what was handed out. It is of no use after that. */
+  settle(): void {
+    this.#queue.skip(this.taken);
   }
+}
+
+// Where the lines end that come before one of more than `limit` bytes.
+function endWithin(head: Buffer, most: number, limit: number): number {
+  let end = 0;
+  while (end < most) {
+    const next = head.indexOf(NEWLINE, end) + 1;
+    if (next - end > limit) break;
+    end = next;
+  }
+  return end;
 }

@@ -14,6 +14,9 @@ import { BLOCKED, MORE, type Operation, type Outcome, READ, recv } from './ops.t
 /** The longest message that is read without a limit of its own: 64 KiB. */
 const LIMIT = 65536;
 const CHUNK = 65536;
+// Bytes that are made lines ahead at first, and twice as many each time that all were taken: a program
+// that takes a line and then something else must not have the same bytes decoded for every line.
+const FIRST_WINDOW = 1024;
 const newline = Buffer.from('\n');
 // As Python and as Node name them.
 const LITTLE = new Map([
@@ -190,12 +193,12 @@ export class Reader<M extends Flavour = 'awaited'> {
 
   /** Bytes that were received and not yet read. */
   get buffered(): number {
-    this.#settle();
-    return this.#incoming.queue.size;
+    return this.#incoming.queue.size - (this.#ahead?.taken ?? 0);
   }
 
   /** Takes the bytes that were received and not yet read: what comes next is the socket's. */
   rest(): Buffer {
+    this.#settle();
     return this.#incoming.queue.take(this.buffered);
   }
 
@@ -301,11 +304,13 @@ export class Reader<M extends Flavour = 'awaited'> {
     const encoding = encodingOf(options);
     const text = (line: Buffer) => result(line.length === 0 ? undefined : lineText(line, encoding));
     let mine: LinesAhead | undefined;
+    let window = FIRST_WINDOW;
     return Messages.over(() => {
-      if (mine === undefined || mine !== this.#ahead) mine = this.#linesAhead(encoding, options);
-      let line = mine?.next();
-      if (line === undefined && mine !== undefined) {
-        mine = this.#linesAhead(encoding, options);
+      const undisturbed = mine !== undefined && mine === this.#ahead;
+      let line = undisturbed ? mine?.next() : undefined;
+      if (line === undefined) {
+        window = undisturbed ? Math.min(window * 2, CHUNK) : FIRST_WINDOW;
+        mine = this.#linesAhead(encoding, options, window);
         line = mine?.next();
       }
       if (line !== undefined) return this.#source.given({ done: false, value: line });
@@ -321,7 +326,7 @@ export class Reader<M extends Flavour = 'awaited'> {
     const encoding = encodingOf(options);
     const text = (line: Buffer) => result(line.length === 0 ? undefined : [lineText(line, encoding)]);
     return Messages.over(() => {
-      const lines = this.#linesAhead(encoding, options)?.all();
+      const lines = this.#linesAhead(encoding, options, CHUNK)?.all();
       return lines === undefined ? then(this.readline(options), text) : this.#source.given(result(lines));
     });
   }
@@ -333,11 +338,11 @@ export class Reader<M extends Flavour = 'awaited'> {
   }
 
   // Nothing where a call waits in front, or will fail: readline knows.
-  #linesAhead(encoding: LineEncoding, options: unknown): LinesAhead | undefined {
+  #linesAhead(encoding: LineEncoding, options: unknown, window: number): LinesAhead | undefined {
     this.#settle();
     const told = options as LimitOptions | undefined;
     if (this.#source.reading || told?.signal?.aborted) return undefined;
-    this.#ahead = LinesAhead.of(this.#incoming.queue, encoding, this.#limitOf(told));
+    this.#ahead = LinesAhead.of(this.#incoming.queue, encoding, this.#limitOf(told), window);
     return this.#ahead;
   }
 

@@ -244,6 +244,10 @@ scene('lines and frames are iterated over', async (s) => {
   assert.equal((await reader.readline()).toString(), '2\n');
   assert.equal(reader.rest().toString(), '3\n');
   assert.equal(reader.buffered, 0);
+  await e.sendall('4\n5\n6\n');
+  for await (const line of reader.lines()) if (line === '4') break;
+  assert.equal(reader.rest().toString(), '5\n6\n');
+  assert.equal(reader.buffered, 0);
 });
 
 scene('another read in the midst of lines goes on behind the last one', async (s) => {
@@ -327,6 +331,47 @@ scene('one piece serves all reads that wait for it', async (s) => {
   a.shutdown(SHUT_WR);
   await failing;
   assert.deepEqual((await within(Promise.all(rest.slice(1)), 'the end')).map(String), ['eight\n', '', '']);
+});
+
+scene('lines that are taken one by one between other reads cost what they are long', async (s) => {
+  const [a, b] = readers(s);
+  const count = 20_000;
+  const sending = a.sendall('$3\nabc'.repeat(count)).then(() => a.close());
+  const reader = b.reader();
+  const lines = reader.lines();
+  const decoded: number[] = [];
+  const own = Buffer.prototype.toString;
+  Buffer.prototype.toString = function (this: Buffer, ...args: Parameters<Buffer['toString']>) {
+    if (args.length === 3) decoded.push(args[2]! - args[1]!);
+    return own.apply(this, args);
+  };
+  try {
+    for (let i = 0; i < count; i++) {
+      assert.equal((await lines.next()).value, '$3');
+      assert.equal((await reader.readexactly(3)).length, 3);
+    }
+  } finally {
+    Buffer.prototype.toString = own;
+  }
+  assert.equal((await lines.next()).done, true);
+  await sending;
+  assert.ok(Math.max(...decoded) <= 1024, 'a line, and little beyond it');
+});
+
+scene('what is buffered is told in the midst of lines, short ones in front of a long one', async (s) => {
+  const [a, b] = readers(s);
+  const text = `${'ab\n'.repeat(5000)}${'x'.repeat(30_000)}\nend\n`;
+  const sending = a.sendall(text).then(() => a.close());
+  const reader = b.reader();
+  await reader.peek(text.length);
+  let left = text.length;
+  for await (const line of reader.lines()) {
+    left -= line.length + 1;
+    assert.equal(reader.buffered, left);
+    if (left === text.length - 3) assert.equal((await reader.peek(left)).toString(), text.slice(3));
+  }
+  assert.equal(left, 0);
+  await sending;
 });
 
 scene('closing the socket ends reads that wait; what was received can still be read', async (s) => {
