@@ -56,7 +56,7 @@ int32_t segment_size(msghdr &h) {
 napi_value recvmmsg_(napi_env env, napi_callback_info info) {
   Call<6> a(env, info);
   Engine *e = a.state->engine;
-  int fd = a.i32(0), count = a.i32(1), bufsize = a.i32(2);
+  int fd = a.fd(0), count = a.i32(1), bufsize = a.i32(2);
   bool gro = a.i32(3) != 0;
   Meta meta = meta_of(env, a.argv[4]);
   Bytes names = a.bytes(5);
@@ -120,7 +120,7 @@ napi_value unpack(napi_env env, napi_callback_info info) {
 // negative namelen sends to where the socket is connected.
 napi_value sendmmsg_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
-  int fd = a.i32(0), count = a.i32(1);
+  int fd = a.fd(0), count = a.i32(1);
   Bytes data = a.bytes(2), names = a.bytes(4);
   Meta meta = meta_of(env, a.argv[3]);
   Batch *b = batch_of(a.state->engine);

@@ -73,7 +73,7 @@ napi_value recvmsg_(napi_env env, napi_callback_info info) {
   Call<6> a(env, info);
   Engine *e = a.state->engine;
   iovec vectors[MOST];
-  int fd = a.i32(0), flags = a.i32(5);
+  int fd = a.fd(0), flags = a.i32(5);
   long count = buffers(env, a.argv[1], a.i64(2), vectors);
   Bytes control = a.bytes(3);
   int64_t room = a.i64(4);
@@ -128,7 +128,7 @@ constexpr int NO_NAME = -2;
 napi_value sendmsg_(napi_env env, napi_callback_info info) {
   Call<6> a(env, info);
   iovec vectors[MOST];
-  int fd = a.i32(0), flags = a.i32(4), namelen = a.i32(5);
+  int fd = a.fd(0), flags = a.i32(4), namelen = a.i32(5);
   long count = buffers(env, a.argv[1], a.i64(2), vectors);
   if (count < 0) return number(env, count);
   Bytes control = a.bytes(3);

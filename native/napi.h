@@ -1,6 +1,6 @@
 // A small vocabulary over plain Node-API, so that a native function reads: take the
 // arguments, make the call, return a number. TypeScript has checked every argument before
-// it gets here; these readers still never trust it: a wrong type reads as 0 or as no bytes.
+// it gets here; these readers still never trust it: a wrong type reads as 0, as no bytes, as no descriptor.
 #pragma once
 #define NAPI_VERSION 8
 #include <node_api.h>
@@ -39,6 +39,11 @@ struct Call {
     int32_t v = 0;
     napi_get_value_int32(env, argv[at], &v);
     return v;
+  }
+  // A descriptor. What is no number is none: 0 is somebody's standard input, which may be a socket.
+  int fd(size_t at) const {
+    int32_t v = -1;
+    return napi_get_value_int32(env, argv[at], &v) == napi_ok ? v : -1;
   }
   int64_t i64(size_t at) const {
     int64_t v = 0;

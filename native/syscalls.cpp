@@ -44,7 +44,7 @@ napi_value socketpair_(napi_env env, napi_callback_info info) {
 // adopt(fd): makes a foreign descriptor non-blocking and close-on-exec.
 napi_value adopt(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
-  int fd = a.i32(0), flags = fcntl(fd, F_GETFL);
+  int fd = a.fd(0), flags = fcntl(fd, F_GETFL);
   if (flags < 0) return number(env, -errno);
   struct stat st;
   if (fstat(fd, &st) < 0) return number(env, -errno);
@@ -56,7 +56,7 @@ napi_value adopt(napi_env env, napi_callback_info info) {
 
 napi_value dup_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
-  long r = os::retry([&] { return fcntl(a.i32(0), F_DUPFD_CLOEXEC, 0); });
+  long r = os::retry([&] { return fcntl(a.fd(0), F_DUPFD_CLOEXEC, 0); });
   born(a.state->engine, IO_BORN, r);
   return number(env, r);
 }
@@ -66,7 +66,7 @@ napi_value dup_(napi_env env, napi_callback_info info) {
 napi_value close_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
-  int fd = a.i32(0);
+  int fd = a.fd(0);
   if (e->io && e->io[IO_BORN] == fd) e->io[IO_BORN] = -1;
   return number(env, close(fd) < 0 && errno != EINTR ? -errno : 0);
 }
@@ -75,27 +75,27 @@ napi_value bind_(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
   Name n;
   if (!name_in(a.state->engine, a.i32(1), &n)) return number(env, -EINVAL);
-  return number(env, os::retry([&] { return bind(a.i32(0), n.address, n.length); }));
+  return number(env, os::retry([&] { return bind(a.fd(0), n.address, n.length); }));
 }
 
 napi_value connect_(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
   Name n;
   if (!name_in(a.state->engine, a.i32(1), &n)) return number(env, -EINVAL);
-  int fd = a.i32(0);
+  int fd = a.fd(0);
   return number(env, os::retry([&] { return connect(fd, n.address, n.length); }));
 }
 
 napi_value listen_(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
-  return number(env, os::retry([&] { return listen(a.i32(0), a.i32(1)); }));
+  return number(env, os::retry([&] { return listen(a.fd(0), a.i32(1)); }));
 }
 
 // accept(fd): the new descriptor, its peer in the name area.
 napi_value accept_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
-  int fd = a.i32(0), flags = fcntl(fd, F_GETFL);
+  int fd = a.fd(0), flags = fcntl(fd, F_GETFL);
   // accept(2) has no MSG_DONTWAIT: a program that was given the listener, too, may have taken
   // O_NONBLOCK away for all.
   if (flags >= 0 && !(flags & O_NONBLOCK)) {
@@ -114,14 +114,14 @@ napi_value accept_(napi_env env, napi_callback_info info) {
 
 napi_value shutdown_(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
-  return number(env, os::retry([&] { return shutdown(a.i32(0), a.i32(1)); }));
+  return number(env, os::retry([&] { return shutdown(a.fd(0), a.i32(1)); }));
 }
 
 napi_value getsockname_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
   socklen_t length = static_cast<socklen_t>(e->name.size);
-  long r = os::retry([&] { return getsockname(a.i32(0), reinterpret_cast<sockaddr *>(e->name.data), &length); });
+  long r = os::retry([&] { return getsockname(a.fd(0), reinterpret_cast<sockaddr *>(e->name.data), &length); });
   if (r >= 0) name_out(e, length);
   return number(env, r);
 }
@@ -130,7 +130,7 @@ napi_value getpeername_(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   Engine *e = a.state->engine;
   socklen_t length = static_cast<socklen_t>(e->name.size);
-  long r = os::retry([&] { return getpeername(a.i32(0), reinterpret_cast<sockaddr *>(e->name.data), &length); });
+  long r = os::retry([&] { return getpeername(a.fd(0), reinterpret_cast<sockaddr *>(e->name.data), &length); });
   if (r >= 0) name_out(e, length);
   return number(env, r);
 }
@@ -146,7 +146,7 @@ napi_value getsockopt_(napi_env env, napi_callback_info info) {
   // For no room at all it tells the number of instructions.
   if (b.size < unit) return number(env, -EINVAL);
   socklen_t length = static_cast<socklen_t>(b.size / unit);
-  long r = os::retry([&] { return getsockopt(a.i32(0), level, name, b.data, &length); });
+  long r = os::retry([&] { return getsockopt(a.fd(0), level, name, b.data, &length); });
   return number(env, r < 0 ? r : static_cast<long>(length * unit));
 }
 
@@ -162,7 +162,7 @@ napi_value attach_filter(napi_env env, napi_callback_info info) {
   program.len = static_cast<unsigned short>(b.size / sizeof(sock_filter));
   program.filter = reinterpret_cast<sock_filter *>(b.data);
   int name = choosing ? SO_ATTACH_REUSEPORT_CBPF : SO_ATTACH_FILTER;
-  return number(env, os::retry([&] { return setsockopt(a.i32(0), SOL_SOCKET, name, &program, sizeof program); }));
+  return number(env, os::retry([&] { return setsockopt(a.fd(0), SOL_SOCKET, name, &program, sizeof program); }));
 }
 
 // setsockopt(fd, level, name, value | null, length).
@@ -172,7 +172,7 @@ napi_value setsockopt_(napi_env env, napi_callback_info info) {
   int32_t length = a.i32(4);
   if (length < 0 || (b.data && static_cast<size_t>(length) > b.size)) return number(env, -EINVAL);
   return number(env, os::retry([&] {
-                  return setsockopt(a.i32(0), a.i32(1), a.i32(2), b.data, static_cast<socklen_t>(length));
+                  return setsockopt(a.fd(0), a.i32(1), a.i32(2), b.data, static_cast<socklen_t>(length));
                 }));
 }
 
@@ -180,7 +180,7 @@ napi_value setsockopt_(napi_env env, napi_callback_info info) {
 napi_value recv_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
-  int fd = a.i32(0), flags = a.i32(4);
+  int fd = a.fd(0), flags = a.i32(4);
   int64_t length = a.i64(3);
   if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   return number(env, os::retry([&] {
@@ -194,7 +194,7 @@ napi_value recv_(napi_env env, napi_callback_info info) {
 napi_value recv_stream(napi_env env, napi_callback_info info) {
   Call<4> a(env, info);
   uint8_t *at;
-  int fd = a.i32(0);
+  int fd = a.fd(0);
   int64_t length = a.i64(3);
   if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   iovec v{at, static_cast<size_t>(length)};
@@ -210,7 +210,7 @@ napi_value recv_stream(napi_env env, napi_callback_info info) {
 napi_value recvfrom_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
-  int fd = a.i32(0), flags = a.i32(4);
+  int fd = a.fd(0), flags = a.i32(4);
   int64_t length = a.i64(3);
   if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   alignas(8) uint8_t from[NAME_SIZE];
@@ -227,7 +227,7 @@ napi_value recvfrom_(napi_env env, napi_callback_info info) {
 napi_value send_(napi_env env, napi_callback_info info) {
   Call<5> a(env, info);
   uint8_t *at;
-  int fd = a.i32(0), flags = a.i32(4);
+  int fd = a.fd(0), flags = a.i32(4);
   int64_t length = a.i64(3);
   if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   return number(env, os::retry([&] {
@@ -242,7 +242,7 @@ napi_value sendto_(napi_env env, napi_callback_info info) {
   Call<6> a(env, info);
   uint8_t *at;
   Name n;
-  int fd = a.i32(0), flags = a.i32(4);
+  int fd = a.fd(0), flags = a.i32(4);
   int64_t length = a.i64(3);
   if (!part(a.bytes(1), a.i64(2), length, &at)) return number(env, -EFAULT);
   if (!name_in(a.state->engine, a.i32(5), &n)) return number(env, -EINVAL);
@@ -256,7 +256,7 @@ napi_value sendto_(napi_env env, napi_callback_info info) {
 // serves short sleeps. EINTR is left to the caller, whose time goes on.
 napi_value poll_(napi_env env, napi_callback_info info) {
   Call<3> a(env, info);
-  pollfd p{a.i32(0), static_cast<short>(a.i32(1)), 0};
+  pollfd p{a.fd(0), static_cast<short>(a.i32(1)), 0};
   double ms = a.f64(2);
   timespec limit{0, 0};
   if (ms > 0 && ms < 1e9) {
@@ -300,7 +300,7 @@ napi_value pollmany(napi_env env, napi_callback_info info) {
 // inheritable(fd, change): 1 or 0 as it is (change < 0), or sets it.
 napi_value inheritable(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
-  int fd = a.i32(0), change = a.i32(1), flags = fcntl(fd, F_GETFD);
+  int fd = a.fd(0), change = a.i32(1), flags = fcntl(fd, F_GETFD);
   if (flags < 0) return number(env, -errno);
   if (change < 0) return number(env, !(flags & FD_CLOEXEC));
   flags = change ? flags & ~FD_CLOEXEC : flags | FD_CLOEXEC;

@@ -35,7 +35,7 @@ class NoPipeSignal {
 // sendfile(out, in, offset, length): the bytes that the socket took; the file's position stays.
 napi_value sendfile_(napi_env env, napi_callback_info info) {
   Call<4> a(env, info);
-  int out = a.i32(0), in = a.i32(1);
+  int out = a.fd(0), in = a.fd(1);
   off_t offset = static_cast<off_t>(a.i64(2));
   int64_t length = a.i64(3);
   if (offset < 0 || length < 0) return number(env, -EINVAL);
@@ -53,7 +53,7 @@ napi_value sendfile_(napi_env env, napi_callback_info info) {
 // readFile(fd, view, position): pread(2), or read(2) where the position is negative.
 napi_value read_file(napi_env env, napi_callback_info info) {
   Call<3> a(env, info);
-  int fd = a.i32(0);
+  int fd = a.fd(0);
   Bytes into = a.bytes(1);
   int64_t position = a.i64(2);
   if (!into.data) return number(env, -EFAULT);
@@ -67,14 +67,14 @@ napi_value read_file(napi_env env, napi_callback_info info) {
 napi_value queued(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   int n = 0;
-  return number(env, ioctl(a.i32(0), FIONREAD, &n) < 0 ? -errno : n);
+  return number(env, ioctl(a.fd(0), FIONREAD, &n) < 0 ? -errno : n);
 }
 
 // atmark(fd): 1 where the next read begins at urgent data (SIOCATMARK), 0 elsewhere; -errno.
 napi_value atmark(napi_env env, napi_callback_info info) {
   Call<1> a(env, info);
   int at = 0;
-  return number(env, ioctl(a.i32(0), SIOCATMARK, &at) < 0 ? -errno : at != 0);
+  return number(env, ioctl(a.fd(0), SIOCATMARK, &at) < 0 ? -errno : at != 0);
 }
 
 }  // namespace

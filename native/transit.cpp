@@ -29,7 +29,7 @@ std::vector<Offer> &offers() {
 // claim(fd, ticket): the descriptor is the caller's from now on; -ENOENT if it is nobody's to take.
 napi_value claim(napi_env env, napi_callback_info info) {
   Call<2> a(env, info);
-  int fd = a.i32(0);
+  int fd = a.fd(0);
   int64_t ticket = a.i64(1);
   std::lock_guard<std::mutex> lock(mutex);
   std::vector<Offer> &all = offers();

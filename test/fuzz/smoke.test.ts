@@ -2,6 +2,9 @@
 // `npm run fuzz` is the real thing.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { fstatSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -20,3 +23,17 @@ for (const target of ['codecs', 'calls', 'native']) {
     assert.ok(JSON.parse(stdout.trim().split('\n').at(-1)!).cases >= 100);
   });
 }
+
+test('what is no descriptor is not taken for standard input', () => {
+  const native = createRequire(import.meta.url)('../../build/berkeley-sockets.node');
+  const { EBADF } = os.constants.errno;
+  for (const call of [
+    () => native.close(undefined),
+    () => native.dup('0'),
+    () => native.send(undefined, Buffer.alloc(1), 0, 1, 0),
+    () => native.recvmsg(null, Buffer.alloc(1), 1, Buffer.alloc(0), 0, 0),
+    () => native.sendfile({}, undefined, 0, 1),
+  ])
+    assert.equal(call(), -EBADF, String(call));
+  fstatSync(0);
+});
